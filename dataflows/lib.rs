@@ -1,0 +1,1 @@
+//! How operators connect: graphs, each one function that reads top to bottom.

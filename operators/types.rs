@@ -1,0 +1,12 @@
+//! The words that operators share: records, events, entities, times, findings.
+//!
+//! Plain data with public fields. What one operator says to the next is a type in here.
+
+pub mod entity;
+pub mod event;
+pub mod hash;
+pub mod time;
+
+pub use entity::{EntityId, EntityRef, Kind, Place, Role};
+pub use event::{Batch, Block, Event, Field, Flags, Format, Record, Severity, Source, Text, Value};
+pub use time::{EventTime, Span};

@@ -1,0 +1,3 @@
+//! The program: everything that touches the outside world.
+
+pub mod intake;
