@@ -6,4 +6,8 @@
 //! A folder `NAME/` is the logic of `NAME.rs` and never mentions timely; operators do not import
 //! each other, they share [`types`] only.
 
+pub mod alert;
+pub mod logic;
+pub mod state;
 pub mod types;
+pub mod watermark;

@@ -4,9 +4,13 @@
 
 pub mod entity;
 pub mod event;
+pub mod finding;
 pub mod hash;
+pub mod share;
 pub mod time;
 
 pub use entity::{EntityId, EntityRef, Kind, Place, Role};
 pub use event::{Batch, Block, Event, Field, Flags, Format, Record, Severity, Source, Text, Value};
+pub use finding::{Alert, Contribution, Detector, Finding, Level, More, Rule};
+pub use share::{EpochEnd, Hand, Share};
 pub use time::{EventTime, Span};

@@ -41,6 +41,13 @@ pub const fn owner(group: u16, peers: usize) -> usize {
     group as usize * peers / KEY_GROUPS as usize
 }
 
+/// The key groups that a worker owns, when there are `peers` of them.
+#[must_use]
+pub fn groups_of(worker: usize, peers: usize) -> std::ops::Range<u16> {
+    let first = |worker: usize| (worker * KEY_GROUPS as usize).div_ceil(peers) as u16;
+    first(worker)..first(worker + 1)
+}
+
 /// A map from keys to values with a fast, seeded hasher.
 ///
 /// The order in which it lists its keys is arbitrary: sort before anything shows.
@@ -48,3 +55,20 @@ pub type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
 /// A set with the hasher of [`Map`].
 pub type Set<K> = hashbrown::HashSet<K, foldhash::fast::FixedState>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_group_has_the_owner_that_owns_it() {
+        for peers in 1..20 {
+            for worker in 0..peers {
+                for group in groups_of(worker, peers) {
+                    assert_eq!(owner(group, peers), worker);
+                }
+            }
+            assert_eq!(groups_of(peers - 1, peers).end, KEY_GROUPS);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What operators remember between runs: where it goes, and when.
+//!
+//! State is kept by key, and keys by key group; never by worker. An operator holds hot state in
+//! memory and hands over what changed at checkpoints; colder state may be put aside at any time
+//! ([`Store::spill`]) and is found again by [`Store::get`]. None of that may change an answer.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A key of state: its kind, its key group, its own bytes.
+pub type StateKey = Vec<u8>;
+
+/// Entities, by their id.
+pub const ENTITIES: u8 = b'e';
+/// Incidents that alerts are counted into, by their dedup key.
+pub const INCIDENTS: u8 = b'i';
+/// Models that all workers share, by name.
+pub const MODELS: u8 = b'm';
+/// Groups of scores that wait for the watermark, by key group.
+pub const TIMERS: u8 = b't';
+
+/// The key of one piece of state.
+#[must_use]
+pub fn state_key(kind: u8, group: u16, key: &[u8]) -> StateKey {
+    let mut bytes = Vec::with_capacity(3 + key.len());
+    bytes.push(kind);
+    bytes.extend_from_slice(&group.to_be_bytes());
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+/// The key of a shared model.
+#[must_use]
+pub fn model_key(name: &str) -> StateKey {
+    state_key(MODELS, 0, name.as_bytes())
+}
+
+/// Where state is that is not in memory: the last checkpoint, and what was put aside since.
+pub trait Store {
+    /// The newest value of a key, if it has one.
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
+
+    /// All keys with a prefix, as of the last checkpoint, in order, and their values.
+    fn scan(&self, prefix: &[u8]) -> Vec<(StateKey, Vec<u8>)>;
+
+    /// Puts changed values aside until they are wanted or the next checkpoint takes them along.
+    fn spill(&self, values: Vec<(StateKey, Vec<u8>)>);
+
+    /// Says that what is spilled from now on belongs to the time after checkpoint `epoch`.
+    fn turn(&self, epoch: u64);
+}
+
+/// A store in memory, for tests and for runs that keep nothing.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    values: RefCell<BTreeMap<StateKey, Vec<u8>>>,
+}
+
+impl MemoryStore {
+    /// A store that holds `changes` already.
+    #[must_use]
+    pub fn of(changes: Vec<(StateKey, Option<Vec<u8>>)>) -> Self {
+        let set = changes.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        MemoryStore { values: RefCell::new(set.collect()) }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Vec<(StateKey, Vec<u8>)> {
+        let values = self.values.borrow();
+        let from = values.range(prefix.to_vec()..);
+        let under = from.take_while(|(key, _)| key.starts_with(prefix));
+        under.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    fn spill(&self, values: Vec<(StateKey, Vec<u8>)>) {
+        self.values.borrow_mut().extend(values);
+    }
+
+    fn turn(&self, _: u64) {}
+}
+
+/// What changed on one worker since the last checkpoint.
+#[derive(Debug, Default)]
+pub struct Changes {
+    worker: usize,
+    /// Keys and their new values; `None` forgets the key.
+    pub values: Vec<(StateKey, Option<Vec<u8>>)>,
+}
+
+impl Changes {
+    /// No changes yet, on that worker.
+    #[must_use]
+    pub fn on(worker: usize) -> Self {
+        Changes { worker, values: Vec::new() }
+    }
+
+    /// Whether this worker writes the state that all workers hold alike.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.worker == 0
+    }
+
+    /// Sets a key.
+    pub fn put(&mut self, key: StateKey, value: Vec<u8>) {
+        self.values.push((key, Some(value)));
+    }
+
+    /// Forgets a key.
+    pub fn delete(&mut self, key: StateKey) {
+        self.values.push((key, None));
+    }
+}
+
+/// One worker's account of checkpoints: at which epochs they are, and which stages have handed
+/// over what changed.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    stages: Cell<usize>,
+    due: RefCell<BTreeSet<u64>>,
+    open: RefCell<BTreeMap<u64, (usize, Changes)>>,
+    done: RefCell<Vec<(u64, Changes)>>,
+}
+
+impl Ledger {
+    /// Counts a stage; each enrols once, when the graph is built.
+    pub fn enrol(&self) {
+        self.stages.set(self.stages.get() + 1);
+    }
+
+    /// Asks for a checkpoint at an epoch. All workers must be asked for the same ones, each
+    /// before it is fed that epoch.
+    pub fn ask(&self, epoch: u64) {
+        self.due.borrow_mut().insert(epoch);
+    }
+
+    /// A stage is done with an epoch; if there is a checkpoint at it, takes what has changed.
+    pub(crate) fn settle(&self, epoch: u64, worker: usize, snapshot: impl FnOnce(&mut Changes)) {
+        if !self.due.borrow().contains(&epoch) {
+            return;
+        }
+        let mut open = self.open.borrow_mut();
+        let (settled, changes) = open.entry(epoch).or_insert_with(|| (0, Changes::on(worker)));
+        snapshot(changes);
+        *settled += 1;
+        if *settled == self.stages.get() {
+            let (_, changes) = open.remove(&epoch).expect("it was just there");
+            self.due.borrow_mut().remove(&epoch);
+            self.done.borrow_mut().push((epoch, changes));
+        }
+    }
+
+    /// The checkpoints for which every stage of this worker has handed over, oldest first.
+    pub fn take(&self) -> Vec<(u64, Changes)> {
+        std::mem::take(&mut self.done.borrow_mut())
+    }
+}
