@@ -1,3 +1,4 @@
 //! The program: everything that touches the outside world.
 
 pub mod intake;
+pub mod storage;

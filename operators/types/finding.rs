@@ -207,6 +207,15 @@ pub struct Alert {
     pub matched: Option<serde_json::Value>,
 }
 
+impl Alert {
+    /// Counts more findings into it.
+    pub fn add(&mut self, more: &More) {
+        self.count = more.count;
+        self.last_time = more.last_time.to_rfc3339();
+        self.events.clone_from(&more.events);
+    }
+}
+
 /// How much of a message an alert carries.
 pub const MESSAGE_MAX: usize = 2_048;
 

@@ -1,0 +1,191 @@
+//! What the program remembers on disk beside the journal: state, derived events, alerts.
+//!
+//! One RocksDB in `DIR/store`. Its column families:
+//!
+//! | family | key → value | written |
+//! |---|---|---|
+//! | `state` | kind, key group, key → what an operator remembers | at checkpoints, one ingested SST file |
+//! | `spill` | generation, key → state put aside between checkpoints | when memory is short |
+//! | `events` | first sequence number → what was found in those events | each epoch |
+//! | `alerts` | alert id → the alert as JSON | each epoch, before anybody is told |
+//! | `told` | epoch, alert id → nothing | with `alerts` |
+//!
+//! **Checkpoints are atomic** because each is one file: the sorted changes of all workers and the
+//! marker of the epoch, ingested as one SST. That is why all state shares a column family and
+//! tells its kinds apart by the first byte of the key: files of several families could not be
+//! ingested in one step. No write-ahead log is kept for state and derived events; the journal is
+//! theirs. Derived events are flushed before the checkpoint that covers them, and an epoch that
+//! runs again after a crash writes the same values under the same keys.
+
+pub mod alerts;
+pub mod checkpoint;
+pub mod events;
+pub mod spill;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rocksdb::{ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType, Options};
+
+/// The version of everything in a state folder; another version is refused.
+pub const VERSION: u32 = 1;
+
+const STATE: &str = "state";
+const SPILL: &str = "spill";
+const EVENTS: &str = "events";
+const ALERTS: &str = "alerts";
+const TOLD: &str = "told";
+const FAMILIES: [&str; 5] = [STATE, SPILL, EVENTS, ALERTS, TOLD];
+
+/// Why a state folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has it open.
+    #[error("state folder `{}` is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// It was written by another version of the program.
+    #[error("state folder `{}` has version {found}, this program reads version {VERSION}", dir.display())]
+    Version {
+        /// The folder.
+        dir: PathBuf,
+        /// What its `VERSION` file says.
+        found: String,
+    },
+    /// There is no state where some is wanted.
+    #[error("no state in `{}`", .0.display())]
+    Missing(PathBuf),
+    /// The folder cannot be read or written.
+    #[error("cannot use state folder `{}`", dir.display())]
+    Io {
+        /// The folder.
+        dir: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// RocksDB found something wrong; its message names the file.
+    #[error("state in `{}` is damaged or cannot be written", dir.display())]
+    Store {
+        /// The folder.
+        dir: PathBuf,
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
+}
+
+/// What every part of a state folder shares.
+pub(crate) struct Inner {
+    pub(crate) db: DB,
+    pub(crate) dir: PathBuf,
+}
+
+/// An open state folder.
+#[derive(Clone)]
+pub struct Storage {
+    pub(crate) inner: Arc<Inner>,
+}
+
+fn options(family: &str) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(16 << 20);
+    options.set_max_write_buffer_number(3);
+    let mut table = rocksdb::BlockBasedOptions::default();
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    options.set_block_based_table_factory(&table);
+    if family == EVENTS {
+        // Written once in order and read by range: merge runs, do not rewrite levels.
+        options.set_compaction_style(DBCompactionStyle::Universal);
+    }
+    options
+}
+
+fn database_options() -> Options {
+    let mut options = options("");
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(2);
+    options.set_max_open_files(256);
+    options.set_max_total_wal_size(32 << 20);
+    options.set_log_level(rocksdb::LogLevel::Warn);
+    options
+}
+
+fn families() -> Vec<ColumnFamilyDescriptor> {
+    FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name))).collect()
+}
+
+impl Storage {
+    /// Opens the state in `dir`, which is made if it is not there.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { dir: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(io)?;
+        let version = dir.join("VERSION");
+        match std::fs::read_to_string(&version) {
+            Ok(found) if found.trim() == VERSION.to_string() => {}
+            Ok(found) => {
+                return Err(Error::Version { dir: dir.to_owned(), found: found.trim().to_owned() });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                std::fs::write(&version, format!("{VERSION}\n")).map_err(io)?;
+            }
+            Err(error) => return Err(io(error)),
+        }
+        let db = DB::open_cf_descriptors(&database_options(), dir.join("store"), families())
+            .map_err(|error| Self::refused(dir, error))?;
+        let storage = Storage { inner: Arc::new(Inner { db, dir: dir.to_owned() }) };
+        // What was put aside belongs to the run that ended; the checkpoint does not know it.
+        storage.clear_spill()?;
+        std::fs::remove_dir_all(dir.join("ingest")).ok();
+        std::fs::create_dir_all(dir.join("ingest")).map_err(io)?;
+        Ok(storage)
+    }
+
+    /// Opens the state in `dir` for reading, while another process may be writing it. What is
+    /// seen is what was written by now, state as of the last checkpoint.
+    pub fn open_for_reading(dir: &Path) -> Result<Self, Error> {
+        let found = match std::fs::read_to_string(dir.join("VERSION")) {
+            Ok(found) => found.trim().to_owned(),
+            Err(_) => return Err(Error::Missing(dir.to_owned())),
+        };
+        if found != VERSION.to_string() {
+            return Err(Error::Version { dir: dir.to_owned(), found });
+        }
+        let names = FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name)));
+        let db =
+            DB::open_cf_descriptors_read_only(&database_options(), dir.join("store"), names, false)
+                .map_err(|error| Self::refused(dir, error))?;
+        Ok(Storage { inner: Arc::new(Inner { db, dir: dir.to_owned() }) })
+    }
+
+    fn refused(dir: &Path, error: rocksdb::Error) -> Error {
+        match error.as_ref().contains("lock") {
+            true => Error::InUse(dir.to_owned()),
+            false => Error::Store { dir: dir.to_owned(), source: error },
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    pub(crate) fn error(&self, source: rocksdb::Error) -> Error {
+        Error::Store { dir: self.inner.dir.clone(), source }
+    }
+
+    /// How many bytes the store takes on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.inner.dir.join("store")).into_iter().flatten();
+        files.flatten().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()
+    }
+}
+
+impl Inner {
+    pub(crate) fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(name).expect("all families were opened")
+    }
+}

@@ -1,0 +1,168 @@
+//! Checkpoints: what all workers hand over at an epoch, in one file and one step.
+
+use std::sync::atomic::Ordering;
+
+use operators::state::{Changes, StateKey};
+use rocksdb::{IngestExternalFileOptions, SstFileWriter};
+use serde::{Deserialize, Serialize};
+
+use super::spill::Generations;
+use super::{ALERTS, EVENTS, Error, STATE, Storage, TOLD};
+
+/// The key of the marker; it sorts before all kinds of state.
+const MARKER: &[u8] = b"!checkpoint";
+
+/// What a checkpoint covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// All epochs up to this one are in it.
+    pub epoch: u64,
+    /// The sequence number after the last record of that epoch.
+    pub next_seq: u64,
+}
+
+impl Storage {
+    /// The last checkpoint, if there has been one.
+    pub fn checkpoint(&self) -> Result<Option<Marker>, Error> {
+        let found = self.inner.db.get_cf(self.inner.family(STATE), MARKER);
+        let found = found.map_err(|error| self.error(error))?;
+        Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Makes `marker`'s epoch the one to start again from: writes what changed on all workers,
+    /// with what they put aside before they handed over.
+    ///
+    /// Afterwards either all of it is there or nothing is. Returns how many keys were written.
+    pub fn commit(
+        &self,
+        marker: Marker,
+        changes: Vec<Changes>,
+        generations: &Generations,
+    ) -> Result<usize, Error> {
+        let fail = |error| self.error(error);
+        for family in [EVENTS, ALERTS, TOLD] {
+            self.inner.db.flush_cf(self.inner.family(family)).map_err(fail)?;
+        }
+        let mut values: Vec<(StateKey, Option<Vec<u8>>)> =
+            changes.into_iter().flat_map(|changes| changes.values).collect();
+        let bytes = serde_json::to_vec(&marker).expect("plain data");
+        values.push((MARKER.to_vec(), Some(bytes)));
+        values.sort_by(|a, b| a.0.cmp(&b.0));
+        values.dedup_by(|later, earlier| later.0 == earlier.0);
+
+        let options = super::options(STATE);
+        let path = self.inner.dir.join("ingest").join(format!("{}.sst", marker.epoch));
+        let mut writer = SstFileWriter::create(&options);
+        writer.open(&path).map_err(fail)?;
+        let mut count = 0;
+        let mut write = |(key, value): (StateKey, Option<Vec<u8>>)| {
+            count += 1;
+            match value {
+                Some(value) => writer.put(key, value),
+                None => writer.delete(key),
+            }
+        };
+
+        // Both are sorted; what was handed over is newer than what was put aside.
+        let generation = generations.committed.load(Ordering::Acquire);
+        let mut values = values.into_iter().peekable();
+        for aside in self.spilled(generation) {
+            let (key, value) = aside.map_err(fail)?;
+            while let Some(entry) = values.next_if(|(next, _)| *next < key) {
+                write(entry).map_err(fail)?;
+            }
+            match values.next_if(|(next, _)| *next == key) {
+                Some(entry) => write(entry).map_err(fail)?,
+                None => write((key, Some(value))).map_err(fail)?,
+            }
+        }
+        for entry in values {
+            write(entry).map_err(fail)?;
+        }
+        writer.finish().map_err(fail)?;
+
+        let mut ingest = IngestExternalFileOptions::default();
+        ingest.set_move_files(true);
+        let family = self.inner.family(STATE);
+        self.inner.db.ingest_external_file_cf_opts(family, &ingest, vec![path]).map_err(fail)?;
+        generations.committed.fetch_add(1, Ordering::Release);
+        self.drop_spilled(generation)?;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::spill::Backing;
+    use operators::state::Store;
+
+    fn changes(values: &[(&str, Option<&str>)]) -> Changes {
+        let mut changes = Changes::on(0);
+        for (key, value) in values {
+            match value {
+                Some(value) => changes.put(key.as_bytes().to_vec(), value.as_bytes().to_vec()),
+                None => changes.delete(key.as_bytes().to_vec()),
+            }
+        }
+        changes
+    }
+
+    fn text(value: Option<Vec<u8>>) -> Option<String> {
+        value.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_checkpoint_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let backing = Backing::kept(Storage::open(dir.path()).unwrap());
+        let storage = backing.storage_for_tests();
+        assert_eq!(storage.checkpoint().unwrap(), None);
+        let marker = Marker { epoch: 7, next_seq: 70 };
+        let parts = vec![changes(&[("ea", Some("1"))]), changes(&[("eb", Some("2"))])];
+        storage.commit(marker, parts, &backing.generations).unwrap();
+        let next = Marker { epoch: 9, next_seq: 90 };
+        storage.commit(next, vec![changes(&[("ea", None)])], &backing.generations).unwrap();
+        drop(storage);
+        drop(backing);
+        let again = Backing::kept(Storage::open(dir.path()).unwrap());
+        assert_eq!(again.storage_for_tests().checkpoint().unwrap(), Some(next));
+        assert_eq!(again.worker().get(b"ea"), None);
+        assert_eq!(text(again.worker().get(b"eb")).as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn what_was_put_aside_goes_into_its_own_checkpoint_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let backing = Backing::kept(Storage::open(dir.path()).unwrap());
+        let storage = backing.storage_for_tests();
+        let worker = backing.worker();
+        let aside = |key: &str, value: &str| {
+            worker.spill(vec![(key.as_bytes().to_vec(), value.as_bytes().to_vec())]);
+        };
+        aside("ea", "aside");
+        aside("eb", "aside");
+        worker.turn(1);
+        aside("eb", "after");
+        assert_eq!(text(worker.get(b"ea")).as_deref(), Some("aside"));
+        assert_eq!(text(worker.get(b"eb")).as_deref(), Some("after"));
+        let handed = vec![changes(&[("ea", Some("handed"))])];
+        storage.commit(Marker { epoch: 1, next_seq: 1 }, handed, &backing.generations).unwrap();
+        let kept = |key: &str| storage.scan_state(key.as_bytes()).pop().map(|(_, value)| value);
+        assert_eq!(text(kept("ea")).as_deref(), Some("handed"));
+        assert_eq!(text(kept("eb")).as_deref(), Some("aside"), "as of the checkpoint");
+        assert_eq!(text(worker.get(b"eb")).as_deref(), Some("after"), "as of now");
+    }
+
+    #[test]
+    fn a_folder_in_use_or_of_another_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Storage::open(dir.path()).unwrap();
+        assert!(matches!(Storage::open(dir.path()), Err(Error::InUse(_))));
+        assert!(Storage::open_for_reading(dir.path()).is_ok());
+        drop(first);
+        std::fs::write(dir.path().join("VERSION"), "99\n").unwrap();
+        assert!(matches!(Storage::open(dir.path()), Err(Error::Version { .. })));
+        assert!(matches!(Storage::open_for_reading(dir.path()), Err(Error::Version { .. })));
+    }
+}
