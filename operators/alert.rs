@@ -234,6 +234,9 @@ impl Stage for Alerts {
     }
 
     fn snapshot(&mut self, changes: &mut Changes) {
+        if changes.models_only() {
+            return;
+        }
         for key in std::mem::take(&mut self.dirty) {
             match self.open.get(&key) {
                 Some(incident) => {

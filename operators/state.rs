@@ -5,7 +5,7 @@
 //! ([`Store::spill`]) and is found again by [`Store::get`]. None of that may change an answer.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A key of state: its kind, its key group, its own bytes.
 pub type StateKey = Vec<u8>;
@@ -46,8 +46,9 @@ pub trait Store {
     /// Puts changed values aside until they are wanted or the next checkpoint takes them along.
     fn spill(&self, values: Vec<(StateKey, Vec<u8>)>);
 
-    /// Says that what is spilled from now on belongs to the time after checkpoint `epoch`.
-    fn turn(&self, epoch: u64);
+    /// Says that what is spilled from now on belongs to the time after the checkpoint for which
+    /// changes have just been handed over.
+    fn turn(&self);
 }
 
 /// A store in memory, for tests and for runs that keep nothing.
@@ -81,13 +82,14 @@ impl Store for MemoryStore {
         self.values.borrow_mut().extend(values);
     }
 
-    fn turn(&self, _: u64) {}
+    fn turn(&self) {}
 }
 
 /// What changed on one worker since the last checkpoint.
 #[derive(Debug, Default)]
 pub struct Changes {
     worker: usize,
+    models_only: bool,
     /// Keys and their new values; `None` forgets the key.
     pub values: Vec<(StateKey, Option<Vec<u8>>)>,
 }
@@ -96,7 +98,14 @@ impl Changes {
     /// No changes yet, on that worker.
     #[must_use]
     pub fn on(worker: usize) -> Self {
-        Changes { worker, values: Vec::new() }
+        Changes { worker, models_only: false, values: Vec::new() }
+    }
+
+    /// Whether only the models that all workers share are wanted: of a run that keeps no state,
+    /// at its end. Nothing is to be marked as handed over then.
+    #[must_use]
+    pub fn models_only(&self) -> bool {
+        self.models_only
     }
 
     /// Whether this worker writes the state that all workers hold alike.
@@ -121,7 +130,8 @@ impl Changes {
 #[derive(Debug, Default)]
 pub struct Ledger {
     stages: Cell<usize>,
-    due: RefCell<BTreeSet<u64>>,
+    /// The epochs, and whether only models are wanted.
+    due: RefCell<BTreeMap<u64, bool>>,
     open: RefCell<BTreeMap<u64, (usize, Changes)>>,
     done: RefCell<Vec<(u64, Changes)>>,
 }
@@ -134,17 +144,16 @@ impl Ledger {
 
     /// Asks for a checkpoint at an epoch. All workers must be asked for the same ones, each
     /// before it is fed that epoch.
-    pub fn ask(&self, epoch: u64) {
-        self.due.borrow_mut().insert(epoch);
+    pub fn ask(&self, epoch: u64, models_only: bool) {
+        self.due.borrow_mut().insert(epoch, models_only);
     }
 
     /// A stage is done with an epoch; if there is a checkpoint at it, takes what has changed.
     pub(crate) fn settle(&self, epoch: u64, worker: usize, snapshot: impl FnOnce(&mut Changes)) {
-        if !self.due.borrow().contains(&epoch) {
-            return;
-        }
+        let Some(models_only) = self.due.borrow().get(&epoch).copied() else { return };
         let mut open = self.open.borrow_mut();
-        let (settled, changes) = open.entry(epoch).or_insert_with(|| (0, Changes::on(worker)));
+        let changes = Changes { models_only, ..Changes::on(worker) };
+        let (settled, changes) = open.entry(epoch).or_insert((0, changes));
         snapshot(changes);
         *settled += 1;
         if *settled == self.stages.get() {

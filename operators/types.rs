@@ -10,7 +10,7 @@ pub mod share;
 pub mod time;
 
 pub use entity::{EntityId, EntityRef, Kind, Place, Role};
-pub use event::{Batch, Block, Event, Field, Flags, Format, Record, Severity, Source, Text, Value};
+pub use event::{NO_OPINION, Batch, Block, Event, Field, Flags, Format, Record, Severity, Source, Text, Value};
 pub use finding::{Alert, Contribution, Detector, Finding, Level, More, Rule};
-pub use share::{EpochEnd, Hand, Share};
+pub use share::{EpochEnd, Hand, Share, TemplateText, Texts};
 pub use time::{EventTime, Span};

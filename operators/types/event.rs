@@ -144,11 +144,19 @@ pub struct Event {
     pub message: Text,
     /// The whole record.
     pub raw: Text,
+    /// Its template's id; 0 is none, as of an empty message.
+    pub template: u64,
+    /// How surprising its template and its content are, in millionths of a decade, as
+    /// `score::Surprise` counts; [`NO_OPINION`] where nobody can say.
+    pub surprise: [u32; 2],
     /// Its fields: `batch.fields[fields.0..fields.1]`.
     pub fields: (u32, u32),
     /// Its entities: `batch.entities[entities.0..entities.1]`.
     pub entities: (u32, u32),
 }
+
+/// In place of a surprise: no detector has an opinion.
+pub const NO_OPINION: u32 = u32::MAX;
 
 /// A named value found in a record.
 ///

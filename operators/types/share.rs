@@ -1,10 +1,13 @@
 //! A worker's share of an epoch, as it goes through the stages that stay where it landed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Batch, Block};
+use super::event::{Batch, Block, Event};
+use super::finding::Contribution;
+use super::hash::Map;
 use super::time::EventTime;
 
 /// What the journal says about an epoch as a whole, the same on every worker.
@@ -40,4 +43,43 @@ pub struct Share {
     pub batches: Vec<Batch>,
     /// The engine's watermark as of the epochs before this one.
     pub watermark: EventTime,
+    /// The templates as of this epoch.
+    pub texts: Arc<Texts>,
+    /// What detectors say of single events, where it is worth saying, by sequence number.
+    pub notes: BTreeMap<u64, Vec<Contribution>>,
+}
+
+impl Share {
+    /// A share of an epoch, before anything is known of its events.
+    #[must_use]
+    pub fn new(end: EpochEnd, batches: Vec<Batch>) -> Self {
+        let (watermark, texts) = (EventTime::MIN, Arc::default());
+        Share { end, batches, watermark, texts, notes: BTreeMap::new() }
+    }
+
+    /// All events with the batches that they are in.
+    pub fn events(&self) -> impl Iterator<Item = (&Batch, &Event)> {
+        self.batches.iter().flat_map(|batch| batch.events.iter().map(move |event| (batch, event)))
+    }
+
+    /// The event with that number, if it landed here.
+    #[must_use]
+    pub fn find(&self, seq: u64) -> Option<(&Batch, &Event)> {
+        let after = self.batches.partition_point(|batch| batch.block.first_seq <= seq);
+        let batch = self.batches.get(after.checked_sub(1)?)?;
+        let at = batch.events.binary_search_by_key(&seq, |event| event.seq).ok()?;
+        Some((batch, &batch.events[at]))
+    }
+}
+
+/// What templates say, by their ids.
+pub type Texts = Map<u64, TemplateText>;
+
+/// A template as people read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateText {
+    /// Its tokens, joined by spaces; a wildcard is `<*>`.
+    pub text: Arc<str>,
+    /// How many wildcards it has.
+    pub wildcards: u32,
 }

@@ -142,7 +142,7 @@ mod tests {
         };
         aside("ea", "aside");
         aside("eb", "aside");
-        worker.turn(1);
+        worker.turn();
         aside("eb", "after");
         assert_eq!(text(worker.get(b"ea")).as_deref(), Some("aside"));
         assert_eq!(text(worker.get(b"eb")).as_deref(), Some("after"));

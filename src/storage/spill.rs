@@ -140,7 +140,7 @@ impl Store for WorkerStore {
         self.backing.generations.spilled.fetch_add(count, Ordering::Relaxed);
     }
 
-    fn turn(&self, _: u64) {
+    fn turn(&self) {
         self.generation.set(self.generation.get() + 1);
     }
 }

@@ -1,0 +1,345 @@
+//! What is remembered of entities: the hot ones in memory, the others in the store.
+
+use serde::{Deserialize, Serialize};
+
+use super::touch::{Part, Touch, route};
+use super::window::Window;
+use crate::score::markov::{self, Symbol};
+use crate::score::rarity::Context;
+use crate::state::{Changes, ENTITIES, StateKey, Store, state_key};
+use crate::types::hash::{Map, key_group};
+use crate::types::{EntityId, EventTime, Kind};
+
+/// What is remembered of one entity.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Its canonical name.
+    pub name: Box<str>,
+    /// Its kind; `None` is a source.
+    pub kind: Option<Kind>,
+    /// The earliest event that mentions it.
+    pub first: EventTime,
+    /// The latest one.
+    pub last: EventTime,
+    /// How many events mention it.
+    pub count: u64,
+    /// The first touch, from which the rest is made when there is a second: most entities are
+    /// seen once.
+    alone: Alone,
+    detail: Option<Box<Detail>>,
+    touched: u64,
+    dirty: bool,
+}
+
+/// The one touch of an entity that was seen once.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Alone {
+    time: EventTime,
+    seq: u64,
+    template: u64,
+    peer: u64,
+    part: Part,
+}
+
+/// What is remembered of an entity that was seen twice.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// Its recent events.
+    pub window: Window,
+    /// Its usual templates.
+    pub templates: Context,
+    /// The entities that it is usually seen with.
+    pub peers: Context,
+    /// Its place in its sequence.
+    pub sequence: markov::Entity,
+}
+
+/// An entity on disk.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    name: Box<str>,
+    kind: Option<Kind>,
+    first: EventTime,
+    last: EventTime,
+    count: u64,
+    alone: Alone,
+    detail: Option<SavedDetail>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedDetail {
+    window: Window,
+    templates: Vec<u8>,
+    peers: Vec<u8>,
+    sequence: Vec<u8>,
+}
+
+/// An entity as people ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its canonical name.
+    pub name: String,
+    /// Its kind; `None` is a source.
+    pub kind: Option<Kind>,
+    /// The earliest event that mentions it.
+    pub first: EventTime,
+    /// The latest one.
+    pub last: EventTime,
+    /// How many events mention it.
+    pub count: u64,
+}
+
+/// Reads the value of an entity's state key; `None` if it is none.
+#[must_use]
+pub fn profile(value: &[u8]) -> Option<Profile> {
+    let saved: Saved = postcard::from_bytes(value).ok()?;
+    let Saved { name, kind, first, last, count, .. } = saved;
+    Some(Profile { name: name.into(), kind, first, last, count })
+}
+
+/// The state key of an entity.
+#[must_use]
+pub fn entity_key(entity: EntityId) -> StateKey {
+    state_key(ENTITIES, key_group(route(entity)), &entity.0.to_be_bytes())
+}
+
+impl Remembered {
+    fn new(name: Box<str>, touch: &Touch) -> Self {
+        Remembered {
+            name,
+            kind: touch.kind,
+            first: touch.time,
+            last: touch.time,
+            count: 0,
+            alone: Alone {
+                time: touch.time,
+                seq: touch.seq,
+                template: touch.template,
+                peer: touch.peer,
+                part: touch.part,
+            },
+            detail: None,
+            touched: 0,
+            dirty: true,
+        }
+    }
+
+    /// The detail, made from the first touch if this is the second.
+    pub fn detail(&mut self, options: &super::Options) -> &mut Detail {
+        let Remembered { alone, detail, .. } = self;
+        detail.get_or_insert_with(|| {
+            let mut detail = Box::<Detail>::default();
+            // What it adds to the model was added when it came.
+            detail.learn(options, alone, &mut markov::Summary::default());
+            detail
+        })
+    }
+
+    /// Whether this is the first time that it is touched.
+    #[must_use]
+    pub fn is_first_touch(&self) -> bool {
+        self.count == 1
+    }
+
+    /// The detail, if it was seen twice.
+    #[must_use]
+    pub fn seen_twice(&self) -> Option<&Detail> {
+        self.detail.as_deref()
+    }
+
+    fn bytes(&self) -> usize {
+        let detail = self.detail.as_ref().map_or(0, |detail| {
+            size_of::<Detail>()
+                + 16
+                + detail.window.heap_bytes()
+                + detail.templates.heap_bytes()
+                + detail.peers.heap_bytes()
+        });
+        // The entry itself, at the map's usual load, and its name with the allocator's share.
+        (size_of::<Self>() + 17) * 8 / 5 + self.name.len() + 16 + detail
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let detail = self.detail.as_ref().map(|detail| {
+            let mut bytes = [Vec::new(), Vec::new(), Vec::new()];
+            detail.templates.encode(&mut bytes[0]);
+            detail.peers.encode(&mut bytes[1]);
+            detail.sequence.encode(&mut bytes[2]);
+            let [templates, peers, sequence] = bytes;
+            SavedDetail { window: detail.window.clone(), templates, peers, sequence }
+        });
+        let Remembered { name, kind, first, last, count, alone, .. } = self;
+        let saved = Saved {
+            name: name.clone(),
+            kind: *kind,
+            first: *first,
+            last: *last,
+            count: *count,
+            alone: *alone,
+            detail,
+        };
+        postcard::to_stdvec(&saved).expect("plain data")
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let saved: Saved = postcard::from_bytes(bytes).ok()?;
+        let detail = match saved.detail {
+            None => None,
+            Some(detail) => Some(Box::new(Detail {
+                window: detail.window,
+                templates: Context::decode(&detail.templates).ok()?,
+                peers: Context::decode(&detail.peers).ok()?,
+                sequence: markov::Entity::decode(&detail.sequence).ok()?,
+            })),
+        };
+        let Saved { name, kind, first, last, count, alone, .. } = saved;
+        let (touched, dirty) = (0, false);
+        Some(Remembered { name, kind, first, last, count, alone, detail, touched, dirty })
+    }
+}
+
+impl Detail {
+    fn learn(
+        &mut self,
+        options: &super::Options,
+        alone: &Alone,
+        summary: &mut markov::Summary,
+    ) {
+        let Alone { time, seq, template, peer, part } = *alone;
+        if !part.has(Part::LATE) {
+            self.window.push(&options.window, time, seq);
+        }
+        if part.has(Part::TEMPLATES) && template != 0 {
+            self.templates.learn(&options.context, template);
+        }
+        if peer != 0 {
+            self.peers.learn(&options.context, peer);
+        }
+        if part.has(Part::SEQUENCE) && template != 0 {
+            self.sequence.step(&options.sequence, Symbol::of(template), summary);
+        }
+    }
+
+    /// Takes a touch in, after it has been judged.
+    pub fn take(
+        &mut self,
+        options: &super::Options,
+        touch: &Touch,
+        summary: &mut markov::Summary,
+    ) {
+        let Touch { time, seq, template, peer, part, .. } = *touch;
+        self.learn(options, &Alone { time, seq, template, peer, part }, summary);
+    }
+}
+
+/// The entities that a worker owns.
+pub struct Memory {
+    entities: Map<EntityId, Remembered>,
+    /// Bytes taken, about.
+    bytes: usize,
+    bytes_max: usize,
+    /// How many entities were never seen before.
+    pub created: u64,
+    /// How many were put out of memory.
+    pub evicted: u64,
+}
+
+impl Memory {
+    /// A memory that holds about so many bytes.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Memory { entities: Map::default(), bytes: 0, bytes_max, created: 0, evicted: 0 }
+    }
+
+    /// Runs `see` on what is remembered of the entity of a touch. `name` is what it is called,
+    /// in case it is new.
+    pub fn with<T>(
+        &mut self,
+        epoch: u64,
+        touch: &Touch,
+        name: impl FnOnce() -> Box<str>,
+        store: &dyn Store,
+        see: impl FnOnce(&mut Remembered) -> T,
+    ) -> T {
+        let created = &mut self.created;
+        let mut before = 0;
+        let remembered = match self.entities.entry(touch.entity) {
+            hashbrown::hash_map::Entry::Occupied(entry) => {
+                let remembered = entry.into_mut();
+                before = remembered.bytes();
+                remembered
+            }
+            hashbrown::hash_map::Entry::Vacant(entry) => {
+                let saved = store.get(&entity_key(touch.entity));
+                let saved = saved.and_then(|bytes| Remembered::decode(&bytes));
+                entry.insert(saved.unwrap_or_else(|| {
+                    *created += 1;
+                    Remembered::new(name(), touch)
+                }))
+            }
+        };
+        remembered.touched = epoch;
+        remembered.dirty = true;
+        remembered.count += 1;
+        remembered.first = remembered.first.min(touch.time);
+        remembered.last = remembered.last.max(touch.time);
+        let answer = see(remembered);
+        self.bytes = self.bytes + remembered.bytes() - before;
+        answer
+    }
+
+    /// Puts the entities out of memory that were not mentioned for longest, if there are too
+    /// many: until an eighth of the memory is free.
+    pub fn evict(&mut self, store: &dyn Store) {
+        if self.bytes <= self.bytes_max {
+            return;
+        }
+        let mut ages: Vec<(u64, usize)> =
+            self.entities.values().map(|entity| (entity.touched, entity.bytes())).collect();
+        ages.sort_unstable();
+        let mut surplus = self.bytes - self.bytes_max / 8 * 7;
+        let mut until = 0;
+        for (touched, bytes) in ages {
+            until = touched;
+            if surplus <= bytes {
+                break;
+            }
+            surplus -= bytes;
+        }
+        let mut aside = Vec::new();
+        let (bytes, evicted) = (&mut self.bytes, &mut self.evicted);
+        self.entities.retain(|id, entity| {
+            if entity.touched > until {
+                return true;
+            }
+            if entity.dirty {
+                aside.push((entity_key(*id), entity.encode()));
+            }
+            *bytes -= entity.bytes();
+            *evicted += 1;
+            false
+        });
+        store.spill(aside);
+        self.entities.shrink_to(self.entities.len() * 5 / 4);
+    }
+
+    /// Hands over what changed since the last time.
+    pub fn snapshot(&mut self, changes: &mut Changes) {
+        for (id, entity) in self.entities.iter_mut().filter(|(_, entity)| entity.dirty) {
+            changes.put(entity_key(*id), entity.encode());
+            entity.dirty = false;
+        }
+    }
+
+    /// How many entities are in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty()
+    }
+}
