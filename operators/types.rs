@@ -7,10 +7,14 @@ pub mod event;
 pub mod finding;
 pub mod hash;
 pub mod share;
+pub mod summary;
 pub mod time;
 
 pub use entity::{EntityId, EntityRef, Kind, Place, Role};
-pub use event::{NO_OPINION, Batch, Block, Event, Field, Flags, Format, Record, Severity, Source, Text, Value};
+pub use event::{
+    Batch, Block, Event, Field, Flags, Format, NO_OPINION, Record, Severity, Source, Text, Value,
+};
 pub use finding::{Alert, Contribution, Detector, Finding, Level, More, Rule};
 pub use share::{EpochEnd, Hand, Share, TemplateText, Texts};
+pub use summary::Mergeable;
 pub use time::{EventTime, Span};
