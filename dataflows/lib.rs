@@ -1,1 +1,7 @@
 //! How operators connect: graphs, each one function that reads top to bottom.
+//!
+//! A graph has no state and no decision about data. Start with [`detection`].
+
+pub mod detection;
+
+pub use detection::{Options, Outputs, detection};

@@ -95,8 +95,7 @@ impl Content {
                 let bins = features.bins();
                 let point = self.scale.place(event.template, &bins);
                 let unusual = point.and_then(|point| {
-                    let score =
-                        self.half_space.score_and_learn(&point, &mut summary.half_space)?;
+                    let score = self.half_space.score_and_learn(&point, &mut summary.half_space)?;
                     self.half_space.opinion(score)
                 });
                 summary.features.learn(event.template, bins, event.time);

@@ -31,10 +31,10 @@ use crate::score::markov::{self, Markov, Symbol};
 use crate::score::opinion::{Opinion, Surprise, combine, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
-use crate::types::hash::{KEY_GROUPS, groups_of, key_group, mix, stable};
+use crate::types::hash::{groups_of, key_group, mix, stable};
 use crate::types::{
-    Contribution, Detector, EntityId, EventTime, Finding, Kind, Level, Mergeable, NO_OPINION, Rule,
-    Span, Texts,
+    Contribution, Detector, EntityId, EventTime, Finding, Level, Mergeable, NO_OPINION, Rule, Span,
+    Texts,
 };
 
 pub mod memory;
@@ -278,7 +278,9 @@ impl Entities {
         let strongest = |(one, _): &(&Heard, groups::Verdict)| {
             (one.opinion.p() / self.weight(one.detector), one.detector)
         };
-        let first = alerting.iter().min_by(|a, b| strongest(a).partial_cmp(&strongest(b)).expect("p is a number"));
+        let first = alerting
+            .iter()
+            .min_by(|a, b| strongest(a).partial_cmp(&strongest(b)).expect("p is a number"));
         let (first, verdict) = *first.expect("it is not empty");
         let all: Vec<_> =
             heard.iter().map(|one| (self.weight(one.detector), one.opinion.p())).collect();
@@ -286,9 +288,7 @@ impl Entities {
             let found = alerting.iter().find(|(other, _)| other.detector == one.detector);
             found.map(|(_, verdict)| verdict.rank_p)
         };
-        let beside = |one: &&Heard| {
-            rank(one).is_some() || one.opinion.surprise() >= BESIDE_FROM
-        };
+        let beside = |one: &&Heard| rank(one).is_some() || one.opinion.surprise() >= BESIDE_FROM;
         let contributions = heard.iter().filter(beside).map(|one| Contribution {
             detector: one.detector,
             p: one.opinion.p(),
@@ -297,9 +297,9 @@ impl Entities {
         });
         let mut contributions: Vec<_> = contributions.collect();
         contributions.sort_by(|a, b| a.p.partial_cmp(&b.p).expect("p is a number"));
-        let earlier = entity.seen_twice().map_or(&[][..], |detail| {
-            detail.window.events(&self.options.window)
-        });
+        let earlier = entity
+            .seen_twice()
+            .map_or(&[][..], |detail| detail.window.events(&self.options.window));
         let mut events: Vec<u64> =
             earlier.iter().rev().take(EARLIER_EVENTS).map(|(_, seq)| *seq).collect();
         events.sort_unstable();

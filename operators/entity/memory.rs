@@ -27,6 +27,8 @@ pub struct Remembered {
     /// seen once.
     alone: Alone,
     detail: Option<Box<Detail>>,
+    /// When the event before the one that is being judged happened.
+    pub last_before: EventTime,
     touched: u64,
     dirty: bool,
 }
@@ -110,6 +112,7 @@ impl Remembered {
             kind: touch.kind,
             first: touch.time,
             last: touch.time,
+            last_before: touch.time,
             count: 0,
             alone: Alone {
                 time: touch.time,
@@ -193,18 +196,24 @@ impl Remembered {
             })),
         };
         let Saved { name, kind, first, last, count, alone, .. } = saved;
-        let (touched, dirty) = (0, false);
-        Some(Remembered { name, kind, first, last, count, alone, detail, touched, dirty })
+        let (last_before, touched, dirty) = (last, 0, false);
+        Some(Remembered {
+            name,
+            kind,
+            first,
+            last,
+            last_before,
+            count,
+            alone,
+            detail,
+            touched,
+            dirty,
+        })
     }
 }
 
 impl Detail {
-    fn learn(
-        &mut self,
-        options: &super::Options,
-        alone: &Alone,
-        summary: &mut markov::Summary,
-    ) {
+    fn learn(&mut self, options: &super::Options, alone: &Alone, summary: &mut markov::Summary) {
         let Alone { time, seq, template, peer, part } = *alone;
         if !part.has(Part::LATE) {
             self.window.push(&options.window, time, seq);
@@ -221,12 +230,7 @@ impl Detail {
     }
 
     /// Takes a touch in, after it has been judged.
-    pub fn take(
-        &mut self,
-        options: &super::Options,
-        touch: &Touch,
-        summary: &mut markov::Summary,
-    ) {
+    pub fn take(&mut self, options: &super::Options, touch: &Touch, summary: &mut markov::Summary) {
         let Touch { time, seq, template, peer, part, .. } = *touch;
         self.learn(options, &Alone { time, seq, template, peer, part }, summary);
     }
@@ -282,6 +286,7 @@ impl Memory {
         remembered.dirty = true;
         remembered.count += 1;
         remembered.first = remembered.first.min(touch.time);
+        remembered.last_before = remembered.last;
         remembered.last = remembered.last.max(touch.time);
         let answer = see(remembered);
         self.bytes = self.bytes + remembered.bytes() - before;

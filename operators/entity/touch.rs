@@ -157,7 +157,10 @@ impl Mentions {
             if self.is_new(entity.id) {
                 self.name.clear();
                 if canonical(entity.kind, batch.text(entity.value), &mut self.name) {
-                    say(hash, Mention::Name(entity.id, Some(entity.kind), self.name.as_str().into()));
+                    say(
+                        hash,
+                        Mention::Name(entity.id, Some(entity.kind), self.name.as_str().into()),
+                    );
                 }
             }
             say(hash, Mention::Touch(touch));

@@ -1,0 +1,158 @@
+//! From the journal's blocks to scored events and alerts.
+//!
+//! ```text
+//!  hands ── read ── watermark ── template ── content ──┬──────────────────────────── report ──▶ reports
+//!          (parse,   (late?)     (which      (rare?    │                              ▲   ▲
+//!           extract)              sentence?)  unlike?) ├─ mentions ══ by entity ══▶ entity │
+//!                                                      │                        │      │   │
+//!                                                      │   evidence ◀═ by landing worker   │
+//!                                                      │   findings ══ by incident ▶ alert ┘
+//!                                                      └─ ticks (watermark, templates) ▲ ▲  └──▶ more
+//! ```
+//!
+//! Double lines cross workers; what crosses is small. The text of events stays where it landed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use operators::alert::{AlertsExt, Told};
+use operators::content::{self, ContentExt};
+use operators::entity::touch::{Mention, Mentions};
+use operators::entity::{self, EntitiesExt, Said, Tick};
+use operators::extract::{self, Extractor};
+use operators::logic::{Parcel, Sorter};
+use operators::parse::{self, Parser};
+use operators::report::{Mail, Report, ReportExt, Reporter, Rulebook};
+use operators::state::{Ledger, Store};
+use operators::template::{self, TemplateExt};
+use operators::types::{EventTime, Hand, More, Share};
+use operators::watermark::{self, WatermarkExt};
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::core::{Map, OkErr};
+
+/// What each operator is told once.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Records to events.
+    pub parse: parse::Options,
+    /// Events to entities.
+    pub extract: extract::Options,
+    /// Late events.
+    pub watermark: watermark::Options,
+    /// Templates.
+    pub template: template::Options,
+    /// Events by themselves.
+    pub content: content::Options,
+    /// Events and their entities.
+    pub entity: entity::Options,
+}
+
+/// What comes out, each by epoch.
+pub struct Outputs<'scope> {
+    /// The events that landed on this worker, and the alerts that begin with them.
+    pub reports: StreamVec<'scope, u64, Rc<Report>>,
+    /// What became of incidents whose owner this worker is.
+    pub more: StreamVec<'scope, u64, More>,
+    /// How many entities were seen for the first time, of those that this worker owns.
+    pub created: StreamVec<'scope, u64, u64>,
+}
+
+/// Detects. One hand for each worker and epoch goes in.
+pub fn detection<'scope>(
+    hands: StreamVec<'scope, u64, Hand>,
+    options: &Options,
+    rules: Rc<dyn Rulebook>,
+    store: &Rc<dyn Store>,
+    ledger: &Rc<Ledger>,
+) -> Outputs<'scope> {
+    let shares = hands
+        .read(options)
+        .watermark(options.watermark, store, ledger)
+        .template(options.template, store, ledger)
+        .content(options.content, store, ledger);
+
+    let mentions = shares.clone().mentions();
+    let ticks = shares.clone().map(|share: Rc<Share>| Tick {
+        watermark: share.watermark,
+        texts: share.texts.clone(),
+        events: share.batches.iter().map(|batch| batch.events.len() as u64).sum(),
+    });
+    let marks = shares.clone().map(|share: Rc<Share>| share.watermark).container::<Vec<EventTime>>();
+
+    let (evidence, said) = ticks
+        .container::<Vec<Tick>>()
+        .entities(mentions, options.entity.clone(), store, ledger)
+        .ok_err(|said| match said {
+            Said::Evidence(parcel) => Ok(parcel),
+            other => Err(other),
+        });
+    let (findings, created) = said.container::<Vec<Said>>().ok_err(|said| match said {
+        Said::Finding(parcel) => Ok(parcel),
+        Said::Created(count) => Err(count),
+        Said::Evidence(_) => unreachable!("it was taken out before"),
+    });
+    let (opened, more) =
+        marks.alerts(findings.container(), store, ledger).ok_err(|told| match told {
+            Told::Opened(opened) => {
+                let to = opened.finding.landed;
+                let mail = Mail::Opened(opened.id, Box::new(opened.finding));
+                Ok(Parcel { to, items: vec![mail] })
+            }
+            Told::More(more) => Err(more),
+        });
+
+    let opinions = evidence.container::<Vec<Parcel<entity::Evidence>>>().map(|parcel| {
+        let mail = |one: entity::Evidence| Mail::Opinion(one.seq, one.detector, one.surprise.0);
+        Parcel { to: parcel.to, items: parcel.items.into_iter().map(mail).collect() }
+    });
+    let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
+    let reporter = Reporter::new(options.entity.groups.weights.clone(), rules);
+    let reports = shares.report(mail, reporter, ledger);
+    Outputs { reports, more: more.container(), created: created.container() }
+}
+
+/// The stages without a memory, on a stream of hands.
+trait ReadExt<'scope> {
+    /// Parses records and finds the entities in them.
+    fn read(self, options: &Options) -> StreamVec<'scope, u64, Share>;
+}
+
+impl<'scope> ReadExt<'scope> for StreamVec<'scope, u64, Hand> {
+    fn read(self, options: &Options) -> StreamVec<'scope, u64, Share> {
+        let parser = RefCell::new(Parser::new(options.parse.clone()));
+        let extractor = RefCell::new(Extractor::new(options.extract.clone()));
+        self.map(move |hand: Hand| {
+            let (mut parser, mut extractor) = (parser.borrow_mut(), extractor.borrow_mut());
+            let batches = hand.blocks.into_iter().map(|block| {
+                let mut batch = parser.parse(block);
+                extractor.extract(&mut batch);
+                batch
+            });
+            Share::new(hand.end, batches.collect())
+        })
+    }
+}
+
+/// What events say of entities, on a stream of shares.
+trait MentionsExt<'scope> {
+    /// Tells the owners of entities of the events that mention them.
+    fn mentions(self) -> StreamVec<'scope, u64, Parcel<Mention>>;
+}
+
+impl<'scope> MentionsExt<'scope> for StreamVec<'scope, u64, Rc<Share>> {
+    fn mentions(self) -> StreamVec<'scope, u64, Parcel<Mention>> {
+        let scope = self.scope();
+        let (peers, worker) = (scope.peers(), scope.index() as u32);
+        let mut mentions = Mentions::default();
+        self.flat_map(move |share: Rc<Share>| {
+            let mut sorter = Sorter::new(peers);
+            for (batch, event) in share.events() {
+                let canonical = extract::canonical;
+                mentions.of(batch, event, worker, canonical, |hash, mention| {
+                    sorter.push(hash, mention);
+                });
+            }
+            sorter.take().collect::<Vec<_>>()
+        })
+    }
+}
