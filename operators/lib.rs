@@ -11,6 +11,7 @@ pub mod alert;
 pub mod content;
 pub mod entity;
 pub mod logic;
+pub mod parse;
 pub mod report;
 pub mod score;
 pub mod state;

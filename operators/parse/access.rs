@@ -1,0 +1,233 @@
+//! Access logs: the common and the combined format, with or without the virtual host in front.
+//!
+//! Fields have their W3C names: `c-ip`, `cs-method`, `sc-status` … What the log writes as `-` is
+//! no field.
+
+use memchr::memchr;
+
+use super::kv::quoted;
+use super::out::{Draft, Out};
+use super::time;
+use crate::types::{Format, Text, Value};
+
+/// How far into a line its date may stand.
+const PREFIX_BYTES_MAX: usize = 512;
+
+/// Reads a line into fields; false, and nothing noted, if it is no access log line.
+pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+    let Some(line) = split(text) else {
+        return false;
+    };
+    let Some(stamp) = time::access(line.date, out.defaults) else {
+        return false;
+    };
+    let Some(rest) = line.date[stamp.len..].strip_prefix("] \"") else {
+        return false;
+    };
+    let Some((request, escaped, rest)) = quoted(rest, b'"') else {
+        return false;
+    };
+    let mut words = rest.trim_ascii_start().splitn(3, ' ');
+    let (Some(status), Some(bytes)) = (words.next(), words.next()) else {
+        return false;
+    };
+    let Some(status) = number(status).filter(|status| (0..1_000).contains(status)) else {
+        return false;
+    };
+
+    if let Some(host) = line.virtual_host {
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+        put(out, "cs-host", name);
+        put_number(out, "s-port", port);
+    }
+    put(out, "c-ip", line.client);
+    put(out, "cs-username", line.user);
+    put_request(out, request, escaped);
+    out.field("sc-status", None, Value::Int(status));
+    put_number(out, "sc-bytes", bytes);
+    let rest = words.next().unwrap_or("").trim_ascii_start();
+    if let Some((referer, escaped, rest)) = rest.strip_prefix('"').and_then(|r| quoted(r, b'"')) {
+        put_quoted(out, "cs-referer", referer, escaped);
+        let agent = rest.strip_prefix(" \"").and_then(|rest| quoted(rest, b'"'));
+        if let Some((agent, escaped, _)) = agent {
+            put_quoted(out, "cs-user-agent", agent, escaped);
+        }
+    }
+
+    draft.format = Format::Access;
+    draft.time = stamp.time.or(draft.time);
+    // The date varies in each line, and would be part of the template.
+    let before = line.before;
+    let after = line.date[stamp.len..].get(2..).unwrap_or("");
+    draft.message = Some(out.write(|scratch| {
+        scratch.push_str(before);
+        scratch.push_str(after);
+    }));
+    true
+}
+
+struct Line<'a> {
+    before: &'a str,
+    virtual_host: Option<&'a str>,
+    client: &'a str,
+    user: &'a str,
+    date: &'a str,
+}
+
+/// `[host:port] client ident user [date`
+fn split(text: &str) -> Option<Line<'_>> {
+    let bytes = text.as_bytes();
+    let open = memchr(b'[', &bytes[..bytes.len().min(PREFIX_BYTES_MAX)])?;
+    // `10/Oct/2000:`
+    let is_date = bytes.get(open + 3) == Some(&b'/') && bytes.get(open + 12) == Some(&b':');
+    if !is_date {
+        return None;
+    }
+    let before = &text[..open];
+    let words = before.strip_suffix(' ')?;
+    let (first, rest) = words.split_once(' ')?;
+    let (second, rest) = rest.split_once(' ')?;
+    let named = rest.split_once(' ').filter(|_| is_address(second) && !is_address(first));
+    let (virtual_host, client, user) = match named {
+        Some((_ident, user)) => (Some(first), second, user),
+        None => (None, first, rest),
+    };
+    Some(Line { before, virtual_host, client, user, date: &text[open + 1..] })
+}
+
+fn is_address(word: &str) -> bool {
+    word.parse::<std::net::IpAddr>().is_ok()
+}
+
+fn put_request<'a>(out: &mut Out<'a>, request: &'a str, escaped: bool) {
+    let is_method = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
+    let Some((method, rest)) = request.split_once(' ').filter(|(word, _)| is_method(word)) else {
+        return;
+    };
+    let (uri, version) = match rest.rsplit_once(' ') {
+        Some((uri, version)) if version.starts_with("HTTP/") => (uri, version),
+        _ => (rest, ""),
+    };
+    put(out, "cs-method", method);
+    put_quoted(out, "cs-uri", uri, escaped);
+    let (stem, query) = uri.split_once('?').unwrap_or((uri, ""));
+    put_quoted(out, "cs-uri-stem", stem, escaped);
+    put_quoted(out, "cs-uri-query", query, escaped);
+    put(out, "cs-version", version);
+}
+
+fn put<'a>(out: &mut Out<'a>, name: &'static str, value: &'a str) {
+    if !matches!(value, "" | "-") {
+        let value = out.place(value);
+        out.field(name, None, Value::Text(value));
+    }
+}
+
+fn put_quoted<'a>(out: &mut Out<'a>, name: &'static str, value: &'a str, escaped: bool) {
+    if !escaped || !value.contains('\\') {
+        return put(out, name, value);
+    }
+    let value: Text = out.write(|scratch| unescape(value, scratch));
+    out.field(name, None, Value::Text(value));
+}
+
+fn put_number(out: &mut Out<'_>, name: &'static str, value: &str) {
+    if let Some(value) = number(value) {
+        out.field(name, None, Value::Int(value));
+    }
+}
+
+fn number(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Resolves `\"`, `\\` and the `\xHH` of printable ASCII; other bytes stay as they are written.
+fn unescape(text: &str, to: &mut String) {
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        to.push_str(before);
+        let hex = after.strip_prefix('x').and_then(|hex| hex.get(..2));
+        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let (meant, len) = match (after.as_bytes().first(), code) {
+            (Some(quote @ (b'"' | b'\\')), _) => (char::from(*quote), 1),
+            (_, Some(code @ b' '..=b'~')) => (char::from(code), 3),
+            _ => ('\\', 0),
+        };
+        to.push(meant);
+        rest = &after[len..];
+    }
+    to.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fields, one};
+    use crate::types::{Format, Value};
+
+    fn shown(record: &str) -> String {
+        let pairs: Vec<_> = fields(record).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+        pairs.join("|")
+    }
+
+    #[test]
+    fn lines_become_fields_with_w3c_names() {
+        let cases = [
+            (
+                r#"127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /a.gif?x=1&y HTTP/1.0" 200 2326"#,
+                "c-ip=127.0.0.1|cs-username=frank|cs-method=GET|cs-uri=/a.gif?x=1&y|cs-uri-stem=/a.gif|\
+                 cs-uri-query=x=1&y|cs-version=HTTP/1.0|sc-status=200|sc-bytes=2326",
+            ),
+            (
+                r#"::1 - - [10/Oct/2000:13:55:36 -0700] "POST /l HTTP/1.1" 302 - "http://a/" "Mozilla/5.0 (\"x\")" "9.9.9.9""#,
+                "c-ip=::1|cs-method=POST|cs-uri=/l|cs-uri-stem=/l|cs-version=HTTP/1.1|sc-status=302|\
+                 cs-referer=http://a/|cs-user-agent=Mozilla/5.0 (\"x\")",
+            ),
+            (
+                r#"shop.example:443 10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/2.0" 200 5 "-" "curl""#,
+                "cs-host=shop.example|s-port=443|c-ip=10.0.0.7|cs-method=GET|cs-uri=/|cs-uri-stem=/|\
+                 cs-version=HTTP/2.0|sc-status=200|sc-bytes=5|cs-user-agent=curl",
+            ),
+            (
+                r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "\x16\x03\x01" 400 226 "-" "-""#,
+                "c-ip=10.0.0.7|sc-status=400|sc-bytes=226",
+            ),
+            (
+                r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "GET /\x22\xff\\ HTTP/1.1" 404 0"#,
+                "c-ip=10.0.0.7|cs-method=GET|cs-uri=/\"\\xff\\|cs-uri-stem=/\"\\xff\\|\
+                 cs-version=HTTP/1.1|sc-status=404|sc-bytes=0",
+            ),
+        ];
+        for (record, wanted) in cases {
+            assert_eq!(shown(record), wanted, "{record}");
+        }
+    }
+
+    #[test]
+    fn the_message_is_the_line_without_its_time() {
+        let line = r#"1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 5"#;
+        for record in [line.to_owned(), format!("<190>Nov 22 13:38:00 web nginx: {line}")] {
+            let (event, batch) = one(&record);
+            assert_eq!(event.format, Format::Access);
+            assert_eq!(event.time.to_rfc3339(), "2000-10-10T20:55:36Z");
+            assert_eq!(batch.text(event.message), r#"1.2.3.4 - bob "GET / HTTP/1.0" 200 5"#);
+            assert_eq!(batch.field(&event, "sc-status"), Some(Value::Int(200)));
+        }
+    }
+
+    #[test]
+    fn what_only_resembles_such_a_line_is_text() {
+        for record in [
+            r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0""#,
+            r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0 200 5"#,
+            r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700 "GET /" 200 5"#,
+            r#"1.2.3.4 - - [10/Foo/2000:13:55:36 -0700] "GET /" 200 5"#,
+            r#"1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /" ok 5"#,
+            "[10/Oct/2000:",
+        ] {
+            let (event, batch) = one(record);
+            assert_eq!(event.format, Format::Plain, "{record}");
+            assert!(batch.fields(&event).is_empty(), "{record}");
+        }
+    }
+}

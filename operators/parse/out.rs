@@ -1,0 +1,220 @@
+//! Where what is found in records goes: a draft of the event, its fields, decoded text.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::known::{Says, says};
+use super::time::Defaults;
+use super::{NAME_BYTES_MAX, NAMES_BYTES_MAX, NAMES_MAX, Options};
+use crate::types::{Batch, Block, EventTime, Field, Flags, Format, Severity, Text, Value};
+
+/// What is known so far about the record being read.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) time: Option<EventTime>,
+    pub(super) severity: Option<Severity>,
+    pub(super) facility: Option<u8>,
+    pub(super) format: Format,
+    pub(super) flags: Flags,
+    pub(super) host: Text,
+    pub(super) app: Text,
+    pub(super) procid: Text,
+    pub(super) msgid: Text,
+    /// The message, where it is not the body.
+    pub(super) message: Option<Text>,
+    /// What is left after the header.
+    pub(super) body: &'a str,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(body: &'a str, flags: Flags) -> Self {
+        Draft {
+            time: None,
+            severity: None,
+            facility: None,
+            format: Format::Plain,
+            flags,
+            host: Text::NONE,
+            app: Text::NONE,
+            procid: Text::NONE,
+            msgid: Text::NONE,
+            message: None,
+            body,
+        }
+    }
+}
+
+/// The batch being filled.
+///
+/// Names of fields are kept once in a batch: equal names are the same [`Text`], so what follows
+/// may remember what a name means to it.
+pub(super) struct Out<'a> {
+    pub(super) batch: Batch,
+    /// For dates of the record being read.
+    pub(super) defaults: Defaults,
+    /// Room to put a name together.
+    pub(super) path: String,
+    block: &'a Block,
+    names: HashTable<Name>,
+    hasher: FixedState,
+    fields_max: usize,
+    /// Where the record's fields start.
+    first_field: usize,
+    /// How many bytes of new names the record may still bring.
+    names_bytes_left: usize,
+    cut: bool,
+}
+
+/// A state of the record's fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    fields: usize,
+    cut: bool,
+}
+
+struct Name {
+    text: Text,
+    says: Says,
+}
+
+impl<'a> Out<'a> {
+    pub(super) fn new(batch: Batch, block: &'a Block, options: &Options) -> Self {
+        Out {
+            batch,
+            defaults: Defaults {
+                received_at: EventTime(0),
+                offset_seconds: options.zone_offset_seconds,
+            },
+            path: String::new(),
+            block,
+            names: HashTable::new(),
+            hasher: FixedState::with_seed(0),
+            fields_max: options.fields_max,
+            first_field: 0,
+            names_bytes_left: 0,
+            cut: false,
+        }
+    }
+
+    /// Begins a record.
+    pub(super) fn begin(&mut self, received_at: EventTime) {
+        self.defaults.received_at = received_at;
+        self.first_field = self.batch.fields.len();
+        self.names_bytes_left = NAMES_BYTES_MAX;
+        self.cut = false;
+    }
+
+    /// Ends a record: where its fields are, and whether some were left out.
+    pub(super) fn end(&mut self) -> ((u32, u32), bool) {
+        ((self.first_field as u32, self.batch.fields.len() as u32), self.cut)
+    }
+
+    /// Notes that something of the record is in no field.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// The fields so far, to come back to by [`Out::back_to`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark { fields: self.batch.fields.len(), cut: self.cut }
+    }
+
+    /// Forgets the fields since `mark`. Text that was decoded for them stays, unused.
+    pub(super) fn back_to(&mut self, mark: Mark) {
+        self.batch.fields.truncate(mark.fields);
+        self.cut = mark.cut;
+    }
+
+    /// Where a piece of the block's text lies. A piece of any other text is copied.
+    pub(super) fn place(&mut self, piece: &str) -> Text {
+        if piece.is_empty() {
+            return Text::NONE;
+        }
+        let text = self.block.text.as_str();
+        let start = (piece.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        if start >= text.len() {
+            return self.batch.keep(piece);
+        }
+        Text::in_block(start, piece.len())
+    }
+
+    /// What a text says.
+    pub(super) fn text(&self, text: Text) -> &str {
+        self.batch.text(text)
+    }
+
+    /// Keeps what `write` appends to the scratch text.
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut String)) -> Text {
+        let start = self.batch.scratch.len();
+        write(&mut self.batch.scratch);
+        Text::in_scratch(start, self.batch.scratch.len() - start)
+    }
+
+    /// Adds a field, unless the record has its fill, and says what its name means.
+    ///
+    /// `name` may be of any text; `place` is the same name in the block, if it stands there.
+    pub(super) fn field(&mut self, name: &str, place: Option<&'a str>, value: Value) -> Says {
+        let Some((name, says)) = self.name(name, place) else {
+            self.cut = true;
+            return Says::Nothing;
+        };
+        self.push(name, value);
+        says
+    }
+
+    /// Adds a field whose name stands in the block.
+    pub(super) fn field_here(&mut self, name: &'a str, value: Value) -> Says {
+        self.field(name, Some(name), value)
+    }
+
+    /// Adds a field named by [`Out::path`].
+    pub(super) fn field_at_path(&mut self, place: Option<&'a str>, value: Value) -> Says {
+        let path = std::mem::take(&mut self.path);
+        let says = self.field(&path, place, value);
+        self.path = path;
+        says
+    }
+
+    /// Adds a field whose name was kept before.
+    pub(super) fn push(&mut self, name: Text, value: Value) {
+        if self.batch.fields.len() - self.first_field >= self.fields_max {
+            self.cut = true;
+            return;
+        }
+        self.batch.fields.push(Field { name, value });
+    }
+
+    /// The one place of a name in this batch, and what it means.
+    pub(super) fn name(&mut self, name: &str, place: Option<&'a str>) -> Option<(Text, Says)> {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name.as_bytes());
+        let hash = hasher.finish();
+        let batch = &self.batch;
+        let found = self.names.find(hash, |known| batch.text(known.text) == name);
+        if let Some(known) = found {
+            return Some((known.text, known.says));
+        }
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let says = says(name);
+        let text = match place {
+            Some(place) => self.place(place),
+            None => {
+                self.names_bytes_left = self.names_bytes_left.checked_sub(name.len())?;
+                self.batch.keep(name)
+            }
+        };
+        if self.names.len() < NAMES_MAX {
+            let (batch, hasher) = (&self.batch, &self.hasher);
+            self.names.insert_unique(hash, Name { text, says }, |known| {
+                let mut hasher = hasher.build_hasher();
+                hasher.write(batch.text(known.text).as_bytes());
+                hasher.finish()
+            });
+        }
+        Some((text, says))
+    }
+}
