@@ -17,6 +17,7 @@ mod access;
 mod application;
 mod audit;
 mod cef;
+mod class;
 mod header;
 mod json;
 mod known;

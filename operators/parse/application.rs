@@ -1,6 +1,7 @@
 //! The headers that logging frameworks write: process ids, threads, level and component, in many
 //! orders and between many marks.
 
+use super::class;
 use super::known::level;
 use super::out::{Draft, Out};
 use crate::types::Severity;
@@ -119,7 +120,8 @@ fn up_to_level(text: &str, levels: Levels) -> Option<Level<'_>> {
             rest = after;
             continue;
         }
-        let end = rest.find([' ', '\t', ',', '|', '[']).unwrap_or(rest.len());
+        let is_end = |byte: u8| matches!(byte, b' ' | b'\t' | b',' | b'|' | b'[');
+        let end = rest.bytes().position(is_end).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         let bare = word.trim_end_matches(':');
         let shouted = bare.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -224,11 +226,10 @@ fn numbered(text: &str) -> Option<(&str, &str)> {
 /// The name of what logs, in front of a message: `name:`, `name - `, `name   :`, `name [`, or a
 /// column of its own (`gap` is how many bytes separate it from what stands before).
 fn component(text: &str, gap: usize) -> Option<(&str, &str)> {
-    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$/@#-:<>".contains(&byte);
     if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         return None;
     }
-    let len = text.bytes().take(COMPONENT_BYTES_MAX + 1).take_while(|byte| ok(*byte)).count();
+    let len = class::COMPONENT.prefix(text, COMPONENT_BYTES_MAX + 1);
     let (word, after) = text.split_at(len);
     if len > COMPONENT_BYTES_MAX || !(after.is_empty() || after.starts_with([' ', '\t'])) {
         return None;
@@ -269,6 +270,5 @@ pub(super) fn is_number(text: &str) -> bool {
 }
 
 pub(super) fn is_name(text: &str) -> bool {
-    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/$".contains(&byte);
-    (1..=COMPONENT_BYTES_MAX).contains(&text.len()) && text.bytes().all(ok)
+    (1..=COMPONENT_BYTES_MAX).contains(&text.len()) && class::NAME.has_all(text)
 }

@@ -10,25 +10,6 @@ use super::out::{Draft, Out};
 use super::time;
 use crate::types::{EventTime, Format, Text, Value};
 
-/// Fields whose value is hex where it is not quoted (audit's "untrusted strings").
-const ENCODED: [&str; 15] = [
-    "comm",
-    "exe",
-    "name",
-    "cwd",
-    "proctitle",
-    "path",
-    "dir",
-    "acct",
-    "cmd",
-    "key",
-    "data",
-    "file",
-    "ocomm",
-    "watch",
-    "vm",
-];
-
 /// Whether a text begins as only an audit record does.
 pub(super) fn begins(text: &str) -> bool {
     let text = text.strip_prefix("audit: ").unwrap_or(text);
@@ -95,12 +76,12 @@ fn pairs<'a>(out: &mut Out<'a>, kind: &str, text: &'a str, quoted: Quoted) -> Op
             rest = after.trim_start_matches([' ', kv::ENRICHED]);
             continue;
         }
-        let is_plain = rest.split_once('=').is_some_and(|(_, value)| value.starts_with('"'));
+        let piece = rest;
         let Pair::Value(key, value) = kv::next(out, &mut rest)? else {
             continue;
         };
-        let encoded = !is_plain && is_encoded(key, kind);
-        let value = match encoded {
+        let is_quoted = piece[key.len()..].starts_with("=\"");
+        let value = match !is_quoted && is_encoded(key, kind) {
             true => decoded(out, value, key == "proctitle"),
             false => value,
         };
@@ -109,16 +90,18 @@ fn pairs<'a>(out: &mut Out<'a>, kind: &str, text: &'a str, quoted: Quoted) -> Op
     Some(())
 }
 
-/// Whether an unquoted value of this field is hex. Arguments are so in `EXECVE` only: those of
-/// `SYSCALL` are numbers.
+/// Whether an unquoted value of this field is hex (audit's "untrusted strings"). Arguments are so
+/// in `EXECVE` only: those of `SYSCALL` are numbers.
 fn is_encoded(key: &str, kind: &str) -> bool {
-    if ENCODED.contains(&key) {
-        return true;
+    match key.as_bytes() {
+        b"comm" | b"exe" | b"name" | b"cwd" | b"proctitle" | b"path" | b"dir" | b"acct" => true,
+        b"cmd" | b"key" | b"data" | b"file" | b"ocomm" | b"watch" | b"vm" => true,
+        [b'a', number @ ..] if !number.is_empty() && matches!(kind, "EXECVE" | "1309") => {
+            let number = number.split(|byte| *byte == b'[').next().unwrap_or(number);
+            !number.is_empty() && number.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
     }
-    let argument = key.strip_prefix('a').unwrap_or("");
-    let argument = argument.split('[').next().unwrap_or("");
-    let is_argument = !argument.is_empty() && argument.bytes().all(|b| b.is_ascii_digit());
-    is_argument && matches!(kind, "EXECVE" | "1309")
 }
 
 /// What hex digits mean as text; the value itself if it is not made of pairs of them.

@@ -5,6 +5,7 @@
 
 use memchr::memchr2;
 
+use super::class;
 use super::known::{Known, level};
 use super::out::{Draft, Out};
 use super::time;
@@ -111,8 +112,7 @@ fn next_key(text: &str) -> Option<(usize, &str, &str)> {
         // A key holds no equals sign, so looking back to the one before is far enough.
         if let Some(end) = text[from..equals].rfind([' ', '\t', '\n']) {
             let key = &text[from + end + 1..equals];
-            let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-[]".contains(&byte);
-            if !key.is_empty() && key.bytes().all(ok) {
+            if !key.is_empty() && class::KEY.has_all(key) {
                 return Some((from + end, key, &text[equals + 1..]));
             }
         }

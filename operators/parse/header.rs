@@ -2,6 +2,8 @@
 //!
 //! A header that is not known stays where it is: then the message is the whole line.
 
+use memchr::memchr;
+
 use super::application::{COMPONENT_BYTES_MAX, Levels, application, group, is_name, is_number};
 use super::application::{lead, letter};
 use super::known::level;
@@ -257,6 +259,14 @@ fn android_brief<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) ->
 /// Supercomputers' logs: `- 1117838570 2005.06.03 NODE DATE NODE RAS KERNEL INFO message`, where
 /// the first word is an alert's category or `-`; or a syslog line behind the first four words.
 fn blue_gene<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+    // Most lines are something else, and shall not pay for it.
+    let bytes = text.as_bytes();
+    let Some(first) = memchr(b' ', &bytes[..bytes.len().min(32)]) else {
+        return false;
+    };
+    if bytes.get(first + 11) != Some(&b' ') || bytes.get(first + 16) != Some(&b'.') {
+        return false;
+    }
     let mut words = text.splitn(5, ' ');
     let (Some(_), Some(seconds), Some(date), Some(node), Some(rest)) =
         (words.next(), words.next(), words.next(), words.next(), words.next())

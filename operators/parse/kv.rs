@@ -2,6 +2,7 @@
 
 use memchr::memchr2;
 
+use super::class;
 use super::known::{Known, Says};
 use super::out::Out;
 use crate::types::{Text, Value};
@@ -38,8 +39,7 @@ fn key_len(text: &str) -> Option<usize> {
     if !matches!(bytes.first()?, b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'@') {
         return None;
     }
-    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-@/[]".contains(&byte);
-    let len = bytes.iter().take(KEY_BYTES_MAX + 1).take_while(|byte| ok(**byte)).count();
+    let len = class::KEY.prefix(text, KEY_BYTES_MAX + 1);
     (len <= KEY_BYTES_MAX && bytes.get(len) == Some(&b'=')).then_some(len)
 }
 

@@ -7,6 +7,7 @@
 use memchr::memchr;
 
 use super::application::{Levels, application, is_number};
+use super::class;
 use super::known::level;
 use super::out::{Draft, Out};
 use super::time::{self, Defaults, Stamp};
@@ -278,8 +279,7 @@ pub(super) fn host_and_tag<'a>(
 }
 
 fn is_host(word: &str) -> bool {
-    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/@%".contains(&byte) || byte >= 0x80;
-    (1..=HOST_BYTES_MAX).contains(&word.len()) && word.bytes().all(ok)
+    (1..=HOST_BYTES_MAX).contains(&word.len()) && class::HOST.has_all(word)
 }
 
 struct Tag<'a> {
