@@ -15,5 +15,6 @@ pub mod parse;
 pub mod report;
 pub mod score;
 pub mod state;
+pub mod template;
 pub mod types;
 pub mod watermark;

@@ -1,0 +1,103 @@
+//! Log templates: the sentence that a program prints, without the values it fills in.
+//!
+//! `Failed password for root from 10.0.0.1 port 22` and the same for another user, address and
+//! port are one template, `Failed password for <*> from <*> port <*>`. What later stages count,
+//! learn and explain by is the template, so it must be found quickly, and its id must stay.
+//!
+//! Three steps, each a file of its own:
+//!
+//! - [`mask()`] cuts a message into tokens and replaces what looks like a value.
+//! - [`Dictionary`] knows the templates: Drain (He, Zhu, Zheng, Lyu, *ICWS* 2017), whose
+//!   generalising waits until it has seen several words at a place.
+//! - [`parameters`] says which parts of the message itself the wildcards stand for.
+//!
+//! **The protocol.** The dictionary is read-only during an epoch. Every worker holds a replica
+//! and looks lines up in it ([`Dictionary::find`], or [`Cache::find`]). What is found is counted
+//! in a [`Usage`], what is not is collected in [`Misses`]. When the epoch closes, all workers hear
+//! of all usages and all misses, and each applies them to its replica: [`Dictionary::used`], then
+//! [`Dictionary::merge`], which learns line by line in sequence order, gives the missed events
+//! their ids and forgets what is beyond the limit. The outcome depends on the events and on where
+//! epochs were cut, and not on which worker saw what.
+
+mod cache;
+mod class;
+mod dictionary;
+mod epoch;
+mod mask;
+mod parameters;
+mod pattern;
+mod snapshot;
+mod tree;
+
+use serde::{Deserialize, Serialize};
+
+pub use cache::Cache;
+pub use dictionary::{Dictionary, Template};
+pub use epoch::{Hits, Miss, Misses, Usage};
+pub use mask::{MESSAGE_BYTES_MAX, Masked, TOKENS_MAX, WILDCARD, mask};
+pub use parameters::parameters;
+pub use snapshot::DecodeError;
+
+/// The identity of a template: a stable hash of the first masked line that founded it.
+///
+/// The same text gets the same id in every run and on every machine; an id is never given to
+/// another template. It can change its bearer in one way only: a template that turns out to be
+/// another one's goes on under that one's id, see [`Dictionary::resolve`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TemplateId(pub u64);
+
+impl TemplateId {
+    /// The id of no template: of a message with nothing in it.
+    pub const NONE: TemplateId = TemplateId(0);
+}
+
+impl std::fmt::Display for TemplateId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// What a [`Dictionary`] is told when it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// The depth of Drain's tree, 3 or more: all but three levels are tokens. At 5, the number of
+    /// tokens and the first two of them lead to a leaf.
+    pub depth: usize,
+    /// Which share of a line's tokens must be equal to a template's, 0–1, wildcards not counted,
+    /// for the line to be its.
+    pub similarity: f64,
+    /// How many different words are seen at a place, all else being equal, before the place
+    /// becomes a wildcard with the next one. 1 generalises at once, as Drain does.
+    pub late_wildcard: usize,
+    /// How many children a node of the tree has at most; further tokens share the wildcard's.
+    pub max_children: usize,
+    /// How many rows a leaf has at most, the bound on what a search costs. Beyond it the row
+    /// goes whose template has not been used for longest.
+    pub max_leaf: usize,
+    /// How many rows all leaves have together when an epoch has closed; a template has one, or
+    /// a few if lines of several lengths are its. Beyond it templates go that have not been used
+    /// for longest. One that comes back gets its id again.
+    pub max_templates: usize,
+    /// How many ids of templates that became part of another are remembered. Beyond it the
+    /// oldest goes.
+    pub max_aliases: usize,
+}
+
+impl Options {
+    /// One setting for all logs: it reaches a mean grouping accuracy above 0.95 on Loghub's.
+    pub const STANDARD: Options = Options {
+        depth: 5,
+        similarity: 0.6,
+        late_wildcard: 4,
+        max_children: 100,
+        max_leaf: 256,
+        max_templates: 1000,
+        max_aliases: 65_536,
+    };
+}
+
+#[cfg(test)]
+mod tests;
