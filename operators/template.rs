@@ -72,6 +72,11 @@ pub struct Options {
     /// How many different words are seen at a place, all else being equal, before the place
     /// becomes a wildcard with the next one. 1 generalises at once, as Drain does.
     pub late_wildcard: usize,
+    /// The same for the value of `key=word`, the key being equal. A few values are often what an
+    /// event is about, `action=allow` and `action=deny`; many are not.
+    pub late_value: usize,
+    /// The same for the word behind `user`, `username` or `account`, which is a name.
+    pub late_name: usize,
     /// How many children a node of the tree has at most; further tokens share the wildcard's.
     pub max_children: usize,
     /// How many rows a leaf has at most, the bound on what a search costs. Beyond it the row
@@ -92,6 +97,8 @@ impl Options {
         depth: 5,
         similarity: 0.6,
         late_wildcard: 4,
+        late_value: 4,
+        late_name: 1,
         max_children: 100,
         max_leaf: 256,
         max_templates: 1000,

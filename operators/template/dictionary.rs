@@ -21,6 +21,9 @@ const MEMBERS_MAX: usize = 32;
 /// be. Beyond it the oldest place is forgotten, and its words are counted anew.
 const SIBLINGS_PER_TEMPLATE: usize = 4;
 
+/// What stands before a name. A name is a value, however few of them there are.
+const NAMED: [&str; 3] = ["user", "username", "account"];
+
 /// A template, and how it was met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -328,14 +331,19 @@ impl Dictionary {
             self.widen(serial, &places);
             return serial;
         };
-        let own = self.clusters[&serial].line.split(' ').nth(place);
-        let own = own.expect("a row has as many tokens as its line");
-        if width == 1 || !is_plain(own) || !is_plain(line.words[place]) {
+        let mut words = self.clusters[&serial].line.split(' ').skip(place.saturating_sub(1));
+        let before = if place > 0 { words.next() } else { None };
+        let own = words.next().expect("a row has as many tokens as its line");
+        let patience = match width {
+            1 => 1,
+            _ => self.patience(before, own, line.words[place]),
+        };
+        if patience <= 1 {
             self.widen(serial, &places);
             return serial;
         }
 
-        // Both are words. They are siblings until there are too many of them to be constants.
+        // They are siblings until there are too many of them to be constants.
         let (own, other) = (cells[place], line.tokens[place]);
         let key = hole(cells, place);
         let mut siblings = self.siblings.remove(&key).unwrap_or_else(|| {
@@ -348,7 +356,7 @@ impl Dictionary {
         if !siblings.words.iter().any(|(word, _)| *word == own) {
             siblings.words.push((own, serial));
         }
-        let wait = !siblings.folded && siblings.words.len() < self.options.late_wildcard;
+        let wait = !siblings.folded && siblings.words.len() < patience;
         let taker = if wait {
             let taker = self.found(line, sight);
             siblings.words.retain(|(word, _)| *word != other);
@@ -370,6 +378,19 @@ impl Dictionary {
             self.siblings.remove(&oldest);
         }
         taker
+    }
+
+    /// How many different words may stand where one template has `own` and a line `other`.
+    fn patience(&self, before: Option<&str>, own: &str, other: &str) -> usize {
+        let named = |word: &str| NAMED.iter().any(|name| word.eq_ignore_ascii_case(name));
+        match (key_of(own), key_of(other)) {
+            _ if is_plain(own) && is_plain(other) => match before.is_some_and(named) {
+                true => self.options.late_name,
+                false => self.options.late_wildcard,
+            },
+            (Some(key), Some(same)) if key == same => self.options.late_value,
+            _ => 1,
+        }
     }
 
     /// Makes a cluster for a line, and a template for the cluster if it says something new.
@@ -659,6 +680,12 @@ fn is_plain(word: &str) -> bool {
     let around = ['\'', '"', '.', ',', ':', ';', '(', ')', '[', ']'];
     let word = word.trim_matches(around);
     !word.is_empty() && word.chars().all(char::is_alphabetic)
+}
+
+/// The key of a `key=word`.
+fn key_of(word: &str) -> Option<&str> {
+    let (key, value) = word.split_once('=')?;
+    (!key.is_empty() && is_plain(value)).then_some(key)
 }
 
 /// The hash of a row without one of its tokens.

@@ -93,11 +93,7 @@ impl Dictionary {
     pub fn encode(&self) -> Vec<u8> {
         let row = |serial: &Serial| {
             let cluster = &self.clusters[serial];
-            Row {
-                serial: *serial,
-                line: cluster.line.clone(),
-                founder: cluster.founder.clone(),
-            }
+            Row { serial: *serial, line: cluster.line.clone(), founder: cluster.founder.clone() }
         };
         let leaves = self.tree.leaves().into_iter();
         let leaves = leaves

@@ -32,24 +32,52 @@ fn golden_tokens_are_the_tokens() {
     }
 }
 
+/// The variant that the golden outputs are of: it knows nothing of keys and names.
+const GOLDEN: Options = Options { late_value: 1, late_name: 4, ..Options::STANDARD };
+
 #[test]
-fn line_by_line_the_partition_is_the_golden_one() {
+fn line_by_line_the_partition_is_the_golden_one_but_for_founders_that_return() {
+    let mut returned = 0;
     for set in SETS {
         let (Some((contents, _)), Some(golden)) = (labelled(set), golden(set)) else { return };
-        let (ids, replicas) = run(Options::STANDARD, &contents, 1, |_| 0, |_| 1);
-        let ids: Vec<TemplateId> = ids.into_iter().map(|id| replicas[0].resolve(id)).collect();
+        let (ids, replicas) = run(GOLDEN, &contents, 1, |_| 0, |_| 1);
+        let dictionary = &replicas[0];
+        let ids: Vec<TemplateId> = ids.into_iter().map(|id| dictionary.resolve(id)).collect();
         // Clusters whose templates say the same are one.
         let texts = golden["templates"].as_object().expect("a map");
         let wanted = golden["final_ids"].as_array().expect("a list");
         let wanted: Vec<String> =
             wanted.iter().map(|id| texts[&id.to_string()].to_string()).collect();
         let (ours, theirs) = (partition(&ids), partition(&wanted));
-        let odd: Vec<usize> = (0..ids.len()).filter(|at| ours[*at] != theirs[*at]).collect();
-        for at in odd.iter().take(20) {
-            println!("{set} {at}: {} | ours like {} | {}", contents[*at], ours[*at], wanted[*at]);
-            println!("   {:?}", replicas[0].get(ids[*at]).map(|t| &t.text));
+        for at in (0..ids.len()).filter(|at| ours[*at] != theirs[*at]) {
+            // The known variant makes a second template for a line that founded the first, once
+            // that has become too general to be similar. Here a line keeps its id for ever.
+            let founder = masked(&contents[ours[at]]).line(&contents[ours[at]]);
+            let line = masked(&contents[at]).line(&contents[at]);
+            assert_eq!(line, founder, "{set} line {at}");
+            returned += 1;
         }
-        println!("{set} odd {}", odd.len());
+    }
+    assert!(returned <= 20, "{returned} lines");
+}
+
+#[test]
+fn while_a_template_is_young_its_id_is_its_golden_online_cluster() {
+    for set in SETS {
+        let (Some((contents, _)), Some(golden)) = (labelled(set), golden(set)) else { return };
+        let (ids, _) = run(GOLDEN, &contents, 1, |_| 0, |_| 1);
+        // An id as given at the time never spans two final groups, nor does the golden one.
+        let wanted = golden["online_ids"].as_array().expect("a list");
+        let mut group: BTreeMap<TemplateId, String> = BTreeMap::new();
+        let texts = golden["templates"].as_object().expect("a map");
+        let finals = golden["final_ids"].as_array().expect("a list");
+        let mut odd = 0;
+        for at in 0..ids.len() {
+            assert!(wanted[at].is_u64());
+            let text = texts[&finals[at].to_string()].to_string();
+            odd += usize::from(*group.entry(ids[at]).or_insert_with(|| text.clone()) != text);
+        }
+        assert!(odd <= 20, "{set}: {odd}");
     }
 }
 
