@@ -1,0 +1,156 @@
+//! What can be wrong with a journal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::{Malformed, VERSION};
+
+/// Bytes of a segment that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub file: PathBuf,
+    /// The first byte that is bad.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+    /// From where on the segment is cut by a repair: where the last group before `offset` ends.
+    pub cut: u64,
+    /// How many bytes that takes away.
+    pub bytes: u64,
+    /// How many entries among them are whole, and would be moved aside with the rest.
+    pub entries: u64,
+    /// The sequence numbers that are missing after a repair; none may be used again.
+    pub lost_seqs: std::ops::Range<u64>,
+    /// The epoch that goes on after a repair.
+    pub(super) next_epoch: u64,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Damage { file, offset, what, cut, bytes, entries, lost_seqs, .. } = self;
+        write!(
+            f,
+            "journal segment `{}` is damaged at byte {offset}: {what}; a repair moves {bytes} bytes \
+             from byte {cut} on aside, with {entries} whole entries, to `{}`, and goes on without \
+             at most {} records, from sequence number {}",
+            file.display(),
+            damaged_path(file, *cut).display(),
+            lost_seqs.end - lost_seqs.start,
+            lost_seqs.start,
+        )
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Where a repair moves what it cuts from `file` at `cut`.
+#[must_use]
+pub(super) fn damaged_path(file: &Path, cut: u64) -> PathBuf {
+    file.with_extension(format!("{cut}.damaged"))
+}
+
+/// A last group that was not written to its end, as a crash leaves it. Nobody was told that it
+/// was safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: PathBuf,
+    /// Where it was cut.
+    pub offset: u64,
+    /// How many bytes were cut.
+    pub bytes: u64,
+    /// How many entries among them were whole.
+    pub entries: u64,
+}
+
+impl std::fmt::Display for TornTail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TornTail { file, offset, bytes, entries } = self;
+        write!(
+            f,
+            "journal segment `{}`: cut {bytes} bytes ({entries} whole entries) of an unfinished \
+             write at byte {offset}",
+            file.display()
+        )
+    }
+}
+
+/// Why a journal cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another process has the folder.
+    #[error("state folder `{}` is in use by {holder}", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// `process N`, or `another process`.
+        holder: String,
+    },
+    /// Another version of the program wrote it.
+    #[error(
+        "journal segment `{}` has format version {found}; this program reads version {VERSION}",
+        file.display()
+    )]
+    Version {
+        /// The segment.
+        file: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// Some of it cannot be trusted.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The epochs that were asked for are not there any more.
+    #[error("journal `{}` begins with epoch {oldest}; epoch {wanted} was asked for", dir.display())]
+    Trimmed {
+        /// The journal's folder.
+        dir: PathBuf,
+        /// The first epoch that was asked for.
+        wanted: u64,
+        /// The first epoch that is whole.
+        oldest: u64,
+    },
+    /// The epochs that were asked for have not been.
+    #[error("journal `{}` ends in epoch {open}; epoch {wanted} was asked for", dir.display())]
+    Ahead {
+        /// The journal's folder.
+        dir: PathBuf,
+        /// The first epoch that was asked for.
+        wanted: u64,
+        /// The open epoch.
+        open: u64,
+    },
+    /// The operating system says no.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// What was to be done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+}
+
+impl JournalError {
+    /// For `map_err`: what was to be done to which path.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| JournalError::Io { doing, path, source }
+    }
+
+    /// A segment of which everything from `cut` on is unusable.
+    pub(super) fn damaged(file: &Path, offset: u64, what: Malformed, bytes: u64) -> Self {
+        JournalError::Damaged(Damage {
+            file: file.to_owned(),
+            offset,
+            what: what.0,
+            cut: offset,
+            bytes,
+            entries: 0,
+            lost_seqs: 0..0,
+            next_epoch: 0,
+        })
+    }
+}

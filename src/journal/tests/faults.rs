@@ -1,0 +1,304 @@
+//! A disk that refuses: nothing acknowledged is lost, and it goes on when the disk does.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::journal::disk::{Disk, OsDisk, Output};
+use crate::journal::recover;
+use crate::journal::{Durable, Health, Pace, Writer, WriterOptions, wall_clock};
+
+/// What can be asked of a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ask {
+    Write,
+    Sync,
+    SetLen,
+    Create,
+    Rename,
+    SyncDir,
+}
+
+/// Which of the things asked for fail.
+#[derive(Debug)]
+struct Plan {
+    ask: Ask,
+    /// Those from the first to before the second, counted from 1.
+    fails: std::ops::Range<u64>,
+    asked: u64,
+    /// Of a write that fails, how much is done: so many parts of eight.
+    eighths: usize,
+}
+
+#[derive(Clone)]
+struct FaultyDisk {
+    plan: Arc<Mutex<Plan>>,
+    /// Everything fails, whatever the plan.
+    full: Arc<AtomicBool>,
+}
+
+struct FaultyOutput {
+    disk: FaultyDisk,
+    output: Arc<dyn Output>,
+}
+
+impl FaultyDisk {
+    fn new(ask: Ask, fails: std::ops::Range<u64>, eighths: usize) -> Self {
+        let plan = Plan { ask, fails, asked: 0, eighths };
+        FaultyDisk { plan: Arc::new(Mutex::new(plan)), full: Arc::default() }
+    }
+
+    fn ask(&self, ask: Ask) -> io::Result<()> {
+        let mut plan = self.plan.lock().unwrap();
+        if plan.ask == ask {
+            plan.asked += 1;
+        }
+        let full = self.full.load(SeqCst) && matches!(ask, Ask::Write | Ask::Sync | Ask::Create);
+        match full || (plan.ask == ask && plan.fails.contains(&plan.asked)) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn faulty(&self, output: Arc<dyn Output>) -> Arc<dyn Output> {
+        Arc::new(FaultyOutput { disk: self.clone(), output })
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn Output>> {
+        self.ask(Ask::Create)?;
+        Ok(self.faulty(OsDisk.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn Output>> {
+        Ok(self.faulty(OsDisk.open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.ask(Ask::Rename)?;
+        OsDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove(path)
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.ask(Ask::SyncDir)
+    }
+}
+
+impl Output for FaultyOutput {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let asked = self.disk.ask(Ask::Write);
+        if asked.is_err() {
+            let part = bytes.len() * self.disk.plan.lock().unwrap().eighths / 8;
+            self.output.write_all_at(&bytes[..part], offset)?;
+        }
+        asked?;
+        self.output.write_all_at(bytes, offset)
+    }
+
+    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.output.read_exact_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.ask(Ask::SetLen)?;
+        self.output.set_len(len)
+    }
+
+    /// Does not really sync: that is the system's part.
+    fn sync(&self) -> io::Result<()> {
+        self.disk.ask(Ask::Sync)
+    }
+}
+
+fn options() -> Options {
+    Options { fsync: Fsync::Always, segment_bytes: 4_000, ..small() }
+}
+
+/// Writes intakes on a faulty disk, trying again after each error; with each error, a crash is
+/// tried out: what was durable by then is there in a copy of the folder.
+fn endure(disk: FaultyDisk, count: usize) -> u64 {
+    let folder = Folder::new();
+    let intakes = intakes(20, count);
+    let opened = loop {
+        match recover::open(Arc::new(disk.clone()), &folder.0, options()) {
+            Ok(opened) => break opened,
+            Err(JournalError::Io { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let (mut journal, _) = opened;
+    let mut fed = Vec::new();
+    let mut receipts = Vec::new();
+    let mut errors = 0;
+    for one in &intakes {
+        let (receipt, told) = oneshot::channel();
+        let mut one = again(one);
+        one.receipt = Some(receipt);
+        journal.take(one);
+        receipts.push(told);
+        let patience = Duration::from_millis(30);
+        while let Err(error) = journal.commit(patience, &mut |said| fed.push(said)) {
+            assert!(!crate::journal::sync::is_lost(&error), "{error}");
+            errors += 1;
+            let durable = *journal.durable().borrow();
+            survives(&folder, durable);
+        }
+    }
+    journal.sync(PATIENCE).unwrap();
+    receipts.into_iter().for_each(|mut told| told.try_recv().expect("it is durable"));
+    assert_same(&read(&folder.0, 1).unwrap(), &said(&fed), "");
+    assert_same(&said(&fed), &uninterrupted(&options(), &intakes), "");
+    let counters = journal.counters();
+    let failures = &counters.write_failures;
+    errors + failures.load(Ordering::Relaxed) + counters.sync_failures.load(Ordering::Relaxed)
+}
+
+fn survives(folder: &Folder, durable: Durable) {
+    let copy = folder.copy();
+    let (_, recovered) = open(&copy, &options()).unwrap();
+    assert!(recovered.next_seq >= durable.next_seq);
+    assert!(recovered.last_complete >= durable.epoch);
+}
+
+#[test]
+fn whichever_write_fails_nothing_is_lost_and_nothing_is_twice() {
+    let mut noticed = 0;
+    for n in 1..=40 {
+        noticed += endure(FaultyDisk::new(Ask::Write, n..n + 1 + n % 3, n as usize % 8), 30);
+    }
+    assert!(noticed >= 40, "{noticed}");
+}
+
+#[test]
+fn whichever_sync_fails_nothing_is_acknowledged_too_early() {
+    let mut noticed = 0;
+    for n in 1..=40 {
+        noticed += endure(FaultyDisk::new(Ask::Sync, n..n + 1, 0), 25);
+    }
+    assert!(noticed >= 20, "{noticed}");
+}
+
+#[test]
+fn whichever_segment_cannot_be_begun_the_old_one_goes_on() {
+    let mut noticed = 0;
+    for ask in [Ask::Create, Ask::Rename, Ask::SyncDir] {
+        for n in 1..=8 {
+            noticed += endure(FaultyDisk::new(ask, n..n + 2, 0), 25);
+        }
+    }
+    assert!(noticed >= 20, "{noticed}");
+}
+
+#[test]
+fn a_write_that_can_not_even_be_cut_off_is_written_over() {
+    let disk = FaultyDisk::new(Ask::SetLen, 1..u64::MAX, 5);
+    let folder = Folder::new();
+    let opened = recover::open(Arc::new(disk.clone()), &folder.0, options()).unwrap();
+    let (mut journal, _) = opened;
+    let mut fed = Vec::new();
+    for (step, one) in intakes(21, 30).iter().enumerate() {
+        journal.take(again(one));
+        journal.sync(PATIENCE).unwrap();
+        disk.full.store(step % 3 == 0, SeqCst);
+        let result = journal.commit(PATIENCE, &mut |said| fed.push(said));
+        disk.full.store(false, SeqCst);
+        if result.is_err() {
+            let durable = *journal.durable().borrow();
+            survives(&folder, durable);
+            commit(&mut journal, &mut fed);
+        }
+    }
+    journal.sync(PATIENCE).unwrap();
+    assert_same(&read(&folder.0, 1).unwrap(), &said(&fed), "");
+}
+
+/// Waits for something that another thread brings about.
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let since = std::time::Instant::now();
+    while !done() {
+        assert!(since.elapsed() < PATIENCE, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_full_disk_stops_the_intake_and_is_reported_and_goes_on_by_itself() {
+    let folder = Folder::new();
+    let disk = FaultyDisk::new(Ask::Rename, 0..0, 3);
+    let (journal, _) = recover::open(Arc::new(disk.clone()), &folder.0, options()).unwrap();
+    let (sender, intakes_in) = mpsc::channel(2);
+    let (_controls, controls_in) = mpsc::channel(1);
+    let writing = WriterOptions { pace: Pace::LIVE, stop_deadline: PATIENCE, clock: wall_clock };
+    let writer = Writer::spawn(journal, intakes_in, controls_in, writing, |_| {}).unwrap();
+    let health = writer.health();
+    let send = || {
+        let (receipt, told) = oneshot::channel();
+        let mut one = intake(&[b"a record"]);
+        one.receipt = Some(receipt);
+        sender.blocking_send(one).unwrap();
+        told
+    };
+    send().blocking_recv().unwrap();
+
+    disk.full.store(true, SeqCst);
+    let mut waiting = vec![send()];
+    wait_for("trouble", || *health.borrow() != Health::Well);
+    let mut one = 0;
+    wait_for("back-pressure", || {
+        let full = sender.try_reserve().is_err();
+        if !full {
+            waiting.push(send());
+            one += 1;
+        }
+        full
+    });
+    assert!(one <= 200, "{one} intakes were taken");
+    assert!(waiting.iter_mut().all(|told| told.try_recv().is_err()), "nothing is acknowledged");
+    let what = match &*health.borrow() {
+        Health::Stuck { what } => what.clone(),
+        Health::Well => panic!("it is not"),
+    };
+    assert!(what.contains("no storage space"), "{what}");
+
+    disk.full.store(false, SeqCst);
+    let count = waiting.len() as u64 + 1;
+    waiting.into_iter().for_each(|told| told.blocking_recv().unwrap());
+    wait_for("health", || *health.borrow() == Health::Well);
+    drop(sender);
+    assert_eq!(writer.join().unwrap().next_seq, count);
+    assert_eq!(open(&folder, &options()).unwrap().1.next_seq, count);
+}
+
+#[test]
+fn a_stop_with_a_full_disk_ends_in_time_and_acknowledges_nothing() {
+    let folder = Folder::new();
+    let disk = FaultyDisk::new(Ask::Rename, 0..0, 3);
+    let (journal, _) = recover::open(Arc::new(disk.clone()), &folder.0, options()).unwrap();
+    let (sender, intakes_in) = mpsc::channel(2);
+    let (_controls, controls_in) = mpsc::channel(1);
+    let writing = WriterOptions {
+        pace: Pace::Replay,
+        stop_deadline: Duration::from_millis(50),
+        clock: wall_clock,
+    };
+    disk.full.store(true, SeqCst);
+    let writer = Writer::spawn(journal, intakes_in, controls_in, writing, |_| {}).unwrap();
+    let (receipt, told) = oneshot::channel();
+    let mut one = intake(&[b"a record"]);
+    one.receipt = Some(receipt);
+    sender.blocking_send(one).unwrap();
+    drop(sender);
+    let error = writer.join().unwrap_err().to_string();
+    assert!(error.contains("not acknowledged"), "{error}");
+    assert!(told.blocking_recv().is_err());
+    assert_eq!(open(&folder, &options()).unwrap().1.next_seq, 0);
+}
