@@ -147,8 +147,10 @@ impl Reader {
     /// The state at a segment's start, which must be that at the end of the one before.
     fn follow(&self, path: &Path, header: &Header) -> Result<State, JournalError> {
         let state = State::of(header, POSITIONS_MAX);
+        // Where an epoch began may have been lost in a gap; where it goes on is not.
+        let place = |state: &State| (state.cutter.next_seq(), state.cutter.epoch());
         match &self.state {
-            Some(before) if before.cutter != state.cutter => {
+            Some(before) if place(before) != place(&state) => {
                 let what = Malformed("it does not follow the segment before it");
                 Err(JournalError::damaged(path, 0, what, self.bytes.len() as u64))
             }
