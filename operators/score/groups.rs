@@ -86,6 +86,16 @@ pub struct Verdict {
     pub model_p: f64,
 }
 
+/// How an event left its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// Whether this event lifts the group over the threshold: at most once in a group.
+    /// [`Ranks::verdict`] says the rest.
+    pub alert: bool,
+    /// The surprise of its most surprising event.
+    pub most: Surprise,
+}
+
 /// A group whose window is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Closed {
@@ -256,15 +266,23 @@ impl Ranks {
         self.verdict(detector, opinion.surprise())
     }
 
-    fn verdict(&self, detector: Detector, most: Surprise) -> Verdict {
+    /// What a group comes to that surprises by `most`.
+    #[must_use]
+    pub fn verdict(&self, detector: Detector, most: Surprise) -> Verdict {
         let past = &self.detectors[usize::from(detector.0)];
-        let threshold = past.threshold.unwrap_or(Surprise::NEVER);
+        let threshold = self.threshold(detector);
         Verdict {
             alert: most >= threshold,
             rank_p: past.rank(most, self.options.groups_min),
             threshold,
             model_p: most.p(),
         }
+    }
+
+    /// From which surprise on a detector alerts now.
+    #[must_use]
+    pub fn threshold(&self, detector: Detector) -> Surprise {
+        self.detectors[usize::from(detector.0)].threshold.unwrap_or(Surprise::NEVER)
     }
 
     /// The share of groups of a detector that may alert now.

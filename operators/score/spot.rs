@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 
 pub mod gpd;
 
+use super::codec::{Corrupt, Put, Reader};
 use gpd::Gpd;
 
 /// Fewer excesses than this make no threshold.
@@ -257,15 +258,63 @@ impl BiSpot {
     }
 }
 
-/// What can judge one number after the other.
-pub trait Judge {
+/// What can judge one number after the other, and be stored.
+pub trait Judge: Sized {
     /// Judges the next value.
     fn judge(&mut self, x: f64) -> Outcome;
+
+    /// Appends the state, without its options.
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// Reads a state back.
+    ///
+    /// # Errors
+    /// If the bytes are not what [`encode`](Self::encode) wrote.
+    fn decode(options: Options, bytes: &[u8]) -> Result<Self, Corrupt>;
 }
+
+const VERSION: u8 = 1;
 
 impl Judge for Spot {
     fn judge(&mut self, x: f64) -> Outcome {
         self.step(x)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(VERSION);
+        out.put_u8(u8::from(self.side == Side::Lower));
+        out.put_f64(self.t);
+        out.put_var(self.excess_count);
+        out.put_var(self.count);
+        out.put_var(self.excesses.len() as u64);
+        self.excesses.iter().for_each(|y| out.put_f64(*y));
+        out.put_var(self.alarms.len() as u64);
+        self.alarms.iter().for_each(|x| out.put_f64(*x));
+        // Not fitted again when read: the last fit was made at the last excess.
+        let tail = self.tail.unwrap_or(Gpd { gamma: f64::NAN, sigma: f64::NAN });
+        out.put_f64(tail.gamma);
+        out.put_f64(tail.sigma);
+        out.put_f64(self.threshold.unwrap_or(f64::NAN));
+    }
+
+    fn decode(options: Options, bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let side = if reader.u8()? == 0 { Side::Upper } else { Side::Lower };
+        let t = reader.f64()?;
+        let mut spot = Spot::with_level(options, side, upward(side, t), &[]);
+        spot.excess_count = reader.var_to(1 << 60)?;
+        spot.count = reader.var_to(1 << 60)?;
+        for _ in 0..reader.len(8)? {
+            spot.excesses.push_back(reader.f64()?);
+        }
+        for _ in 0..reader.len(8)? {
+            spot.alarms.push(reader.f64()?);
+        }
+        let (gamma, sigma) = (reader.f64()?, reader.f64()?);
+        spot.tail = (sigma > 0.0 && !gamma.is_nan()).then_some(Gpd { gamma, sigma });
+        spot.threshold = Some(reader.f64()?).filter(|threshold| threshold.is_finite());
+        reader.end()?;
+        Ok(spot)
     }
 }
 
@@ -273,6 +322,31 @@ impl Judge for BiSpot {
     fn judge(&mut self, x: f64) -> Outcome {
         self.step(x)
     }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(VERSION);
+        for spot in [&self.lower, &self.upper] {
+            put_part(spot, out);
+        }
+    }
+
+    fn decode(options: Options, bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let lower = Spot::decode(options, reader.part()?)?;
+        let upper = Spot::decode(options, reader.part()?)?;
+        reader.end()?;
+        match (lower.side, upper.side) {
+            (Side::Lower, Side::Upper) => Ok(BiSpot { upper, lower }),
+            _ => Err(Corrupt("two thresholds on one side")),
+        }
+    }
+}
+
+fn put_part(judge: &impl Judge, out: &mut Vec<u8>) {
+    let mut part = Vec::new();
+    judge.encode(&mut part);
+    out.put_var(part.len() as u64);
+    out.extend_from_slice(&part);
 }
 
 /// Judges the distance from the mean of the last values that did not alarm (DSPOT, biDSPOT).
@@ -316,6 +390,32 @@ impl<J: Judge> Drift<J> {
     #[must_use]
     pub fn inner(&self) -> &J {
         &self.judge
+    }
+}
+
+impl<J: Judge> Judge for Drift<J> {
+    fn judge(&mut self, x: f64) -> Outcome {
+        self.step(x)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(VERSION);
+        out.put_var(self.depth as u64);
+        out.put_var(self.last.len() as u64);
+        self.last.iter().for_each(|x| out.put_f64(*x));
+        put_part(&self.judge, out);
+    }
+
+    fn decode(options: Options, bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes, VERSION)?;
+        let depth = reader.var_to(1 << 20)?.max(1) as usize;
+        let mut last = VecDeque::new();
+        for _ in 0..reader.len(8)? {
+            last.push_back(reader.f64()?);
+        }
+        let judge = J::decode(options, reader.part()?)?;
+        reader.end()?;
+        Ok(Drift { judge, last, depth })
     }
 }
 

@@ -101,8 +101,8 @@ impl Engine {
             for (detector, (key, opinion)) in opinions.into_iter().enumerate() {
                 let Some(opinion) = opinion else { continue };
                 let number = Detector(detector as u8);
-                let verdict = self.open.note(&self.ranks, number, key, row.time, opinion);
-                if verdict.is_some_and(|verdict| verdict.alert) {
+                let noted = self.open.note(&self.ranks, number, key, row.time, opinion);
+                if noted.is_some_and(|noted| noted.alert) {
                     alerts.push((first + at, detector));
                 }
             }

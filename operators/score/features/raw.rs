@@ -15,8 +15,9 @@ pub struct TextNumbers {
     pub punctuation: f32,
 }
 
-/// How much n·log₂ n grows when a byte is seen for the n-th time, in 1/65 536 bits.
-static GROWTH: [u32; BYTES_MAX + 1] = growth();
+/// How much n·log₂ n grows when a byte is seen for the n-th time, in 1/65 536 bits. As long as a
+/// power of two, so that no index needs a check.
+static GROWTH: [u32; 2 * BYTES_MAX] = growth();
 /// 1 for a digit, 65 536 for punctuation.
 static CLASS: [u32; 256] = classes();
 
@@ -29,12 +30,13 @@ pub fn text(message: &str) -> TextNumbers {
         return TextNumbers::default();
     }
     let mut counts = [0u16; 256];
+    // Neither sum overflows: there are at most 1 024 bytes.
     let (mut sum, mut class) = (0u32, 0u32);
     for byte in bytes {
         let count = &mut counts[usize::from(*byte)];
-        *count += 1;
-        sum += GROWTH[usize::from(*count)];
-        class += CLASS[usize::from(*byte)];
+        *count = count.wrapping_add(1);
+        sum = sum.wrapping_add(GROWTH[usize::from(*count) % GROWTH.len()]);
+        class = class.wrapping_add(CLASS[usize::from(*byte)]);
     }
     let n = bytes.len() as f32;
     let all = log2_fixed(bytes.len() as u32) as f32 / 65_536.0;
@@ -45,8 +47,8 @@ pub fn text(message: &str) -> TextNumbers {
     }
 }
 
-const fn growth() -> [u32; BYTES_MAX + 1] {
-    let mut table = [0; BYTES_MAX + 1];
+const fn growth() -> [u32; 2 * BYTES_MAX] {
+    let mut table = [0; 2 * BYTES_MAX];
     let mut n = 2u32;
     while n <= BYTES_MAX as u32 {
         table[n as usize] = n * log2_fixed(n) - (n - 1) * log2_fixed(n - 1);

@@ -23,9 +23,8 @@ struct Group {
 impl Open {
     const VERSION: u8 = 1;
 
-    /// Takes an opinion of an event into its group. The group's verdict; `alert` only for the
-    /// first event that lifts it over the threshold. `None` if the window is over, or there are
-    /// too many groups.
+    /// Takes an opinion of an event into its group. `None` if the window is over, or there are too
+    /// many groups.
     pub fn note(
         &mut self,
         ranks: &Ranks,
@@ -33,7 +32,7 @@ impl Open {
         key: u64,
         time: EventTime,
         opinion: Opinion,
-    ) -> Option<Verdict> {
+    ) -> Option<Noted> {
         let start = time.align(ranks.options.width);
         if self.closed_to.is_some_and(|closed_to| start + ranks.options.width <= closed_to) {
             return None;
@@ -56,10 +55,9 @@ impl Open {
             return None;
         };
         group.most = group.most.max(opinion.surprise());
-        let verdict = ranks.verdict(detector, group.most);
-        let alert = verdict.alert && !group.alerted;
+        let alert = group.most >= ranks.threshold(detector) && !group.alerted;
         group.alerted |= alert;
-        Some(Verdict { alert, ..verdict })
+        Some(Noted { alert, most: group.most })
     }
 
     /// Closes the windows that end no later than `watermark`, and writes their groups down.

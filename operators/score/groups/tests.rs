@@ -47,8 +47,8 @@ impl Stream {
                 let time = EventTime(self.hour * HOUR.0 + event as i64);
                 let opinion = Opinion::new(10f64.powf(-surprise()));
                 let key = event % keys;
-                let verdict = self.open.note(&self.ranks, ONLY, key, time, opinion);
-                if verdict.is_some_and(|verdict| verdict.alert) {
+                let noted = self.open.note(&self.ranks, ONLY, key, time, opinion);
+                if noted.is_some_and(|noted| noted.alert) {
                     alerts.push((self.hour, key));
                 }
             }
@@ -302,7 +302,7 @@ fn bench_groups() {
     let time = EventTime(stream.hour * HOUR.0);
     let Stream { ranks, open, .. } = &mut stream;
     bench("note an opinion in its group", &opinions, |(key, opinion)| {
-        open.note(ranks, ONLY, *key, time, *opinion).unwrap().rank_p
+        f64::from(open.note(ranks, ONLY, *key, time, *opinion).unwrap().most.0)
     });
     bench("apply with one closed group, 2 000 ranks", &[(); 500], |()| {
         let mut summary = Summary::default();

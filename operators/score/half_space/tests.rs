@@ -37,8 +37,7 @@ fn recorded_trees(document: &Value) -> HalfSpace {
 
 /// The score as River has it.
 fn river_score(model: &HalfSpace, point: &[f32], sum: Option<u64>) -> f64 {
-    let sum = sum
-        .unwrap_or_else(|| (0..model.options.trees).map(|tree| model.weigh(tree, point).0).sum());
+    let sum = sum.unwrap_or_else(|| model.visit(point, |_| {}));
     let nodes = (1u64 << (model.options.height + 1)) - 1;
     let most = model.options.trees as u64 * model.options.window * nodes;
     if model.reference == 0 { 0.0 } else { 1.0 - sum as f64 / most as f64 }
@@ -63,7 +62,7 @@ fn river_walk(model: &HalfSpace, tree: usize, point: &[f32]) -> Vec<usize> {
         let x = point[split.dimension as usize];
         node = match x.is_nan() {
             true => 2 * node + usize::from(latest(2 * node) < latest(2 * node + 1)),
-            false => 2 * node + usize::from(x >= split.threshold),
+            false => 2 * node + split.side(point),
         };
         way.push(node);
     }

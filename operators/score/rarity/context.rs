@@ -146,13 +146,15 @@ impl Context {
             return None;
         }
         let seen = self.symbols.get(symbol);
-        let (mut once, mut up_to) = (0u64, 0u64);
+        // All counts together are `events`, so neither sum overflows.
+        let (mut once, mut up_to) = (0u32, 0u32);
         self.symbols.for_each(|_, count| {
-            once += u64::from(count == 1);
-            up_to += u64::from(if count <= seen { count } else { 0 });
+            once = once.wrapping_add(u32::from(count == 1));
+            up_to = up_to.wrapping_add(if count <= seen { count } else { 0 });
         });
         let (rest, events) = (u64::from(self.rest), u64::from(self.events));
-        Some(Opinion::new(probability(u64::from(seen), once, up_to, rest, events)))
+        let (seen, once, up_to) = (u64::from(seen), u64::from(once), u64::from(up_to));
+        Some(Opinion::new(probability(seen, once, up_to, rest, events)))
     }
 
     /// How often `symbol` was seen here, as far as it is remembered.
@@ -192,8 +194,13 @@ impl Context {
         symbol: u32,
         times: u32,
     ) {
-        self.events = self.events.saturating_add(times);
-        if !self.symbols.add(symbol, times) {
+        // So that all counts together fit in 32 bits.
+        if u64::from(self.events) + u64::from(times) > u64::from(u32::MAX) {
+            self.halve();
+        }
+        let times = times.min(u32::MAX - self.events);
+        self.events += times;
+        if times > 0 && !self.symbols.add(symbol, times) {
             self.insert(options, symbol, times);
         }
         if self.events >= options.halve_at.max(2) {
@@ -268,6 +275,10 @@ impl Context {
             list.push(entry);
         }
         reader.end()?;
+        let sum = list.iter().fold(u64::from(rest), |sum, entry| sum + u64::from(entry.1));
+        if sum != u64::from(events) {
+            return Err(Corrupt("counts do not sum up"));
+        }
         Ok(Context { events, rest, symbols: Symbols::of(list) })
     }
 }
@@ -321,7 +332,7 @@ mod tests {
     #[test]
     fn a_new_symbol_is_rare_beside_a_few_regular_ones_also_beyond_the_limit() {
         // 60 regular symbols and now and then one that never comes back.
-        let one_off = |i: u64| if i % 500 == 0 { 1_000 + i } else { i % 60 };
+        let one_off = |i: u64| if i.is_multiple_of(500) { 1_000 + i } else { i % 60 };
         let context = learned((0..20_000).map(one_off));
         let p = context.score(&OPTIONS, 77_777).unwrap().p();
         assert!((0.001..0.006).contains(&p), "one event in 500 is new, and p is {p}");

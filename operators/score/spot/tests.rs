@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::super::data::{bench, numbers, recorded_json};
+use super::super::data::{bench, mutations, numbers, recorded_json};
 use super::super::random::Random;
 use super::*;
 
@@ -155,7 +155,8 @@ fn thresholds_and_alarms_are_those_of_libspot() {
         for run in document["runs"].as_array().unwrap() {
             let Some(worst) = replay_libspot(name, run, &series, first) else { continue };
             println!("{name} q {} low {}: off by {worst:.1e}", run["q"], run["low"]);
-            assert!(worst < 1e-6, "{name} q {} low {}: {worst}", run["q"], run["low"]);
+            // Where γ is about 10⁻¹⁰, the recorded quantile has lost half its digits.
+            assert!(worst < 2e-6, "{name} q {} low {}: {worst}", run["q"], run["low"]);
             replayed += 1;
         }
     }
@@ -194,12 +195,6 @@ fn alarms_are_those_of_the_first_implementation() {
     assert!(compared >= 16);
 }
 
-impl<J: Judge> Judge for Drift<J> {
-    fn judge(&mut self, x: f64) -> Outcome {
-        self.step(x)
-    }
-}
-
 fn alarms(stream: &[f64], judge: &mut impl Judge) -> Vec<f64> {
     let rows = stream.iter().enumerate();
     rows.filter(|(_, x)| matches!(judge.judge(**x), Outcome::Alarm(_)))
@@ -227,7 +222,7 @@ fn ordinary_values_alarm_about_as_often_as_wanted() {
 #[test]
 fn a_constant_or_two_valued_stream_never_alarms() {
     for period in [1, 2, 100, 1_000] {
-        let value = |i: usize| if i % period == 0 { 5.0 } else { 0.0 };
+        let value = |i: usize| if i.is_multiple_of(period) { 5.0 } else { 0.0 };
         let values: Vec<f64> = (0..20_000).map(value).collect();
         let mut both = BiSpot::new(OPTIONS, &values[..1_000]);
         assert_eq!(both.thresholds(), (None, None));
@@ -257,6 +252,32 @@ fn what_is_no_number_does_nothing() {
     assert_eq!(drift.step(f64::INFINITY), Outcome::Normal);
     drift.step(1.0);
     assert_eq!(drift.inner().thresholds(), (None, None));
+}
+
+#[test]
+fn a_threshold_comes_back_as_it_went_and_bad_bytes_are_refused() {
+    let values = normals(5, 3_000);
+    let options = Options { recalibrate_after: 9, ..OPTIONS };
+    let mut drift = Drift::new(20, &values[..1_500], |first| BiSpot::new(options, first));
+    alarms(&values[1_500..2_000], &mut drift);
+    drift.step(1e9);
+    let mut bytes = Vec::new();
+    drift.encode(&mut bytes);
+    let mut again = Drift::<BiSpot>::decode(options, &bytes).unwrap();
+    let mut bytes_again = Vec::new();
+    again.encode(&mut bytes_again);
+    assert_eq!(bytes, bytes_again);
+    for x in &values[2_000..] {
+        assert_eq!(drift.step(*x), again.step(*x));
+        assert_eq!(drift.inner().thresholds(), again.inner().thresholds());
+    }
+    mutations(&bytes, |bytes| {
+        if let Ok(mut drift) = Drift::<BiSpot>::decode(options, bytes) {
+            (0..30).for_each(|i| {
+                drift.step(f64::from(i));
+            });
+        }
+    });
 }
 
 #[test]
