@@ -12,7 +12,6 @@
 //!
 //! Double lines cross workers; what crosses is small. The text of events stays where it landed.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use operators::alert::{AlertsExt, Told};
@@ -77,7 +76,8 @@ pub fn detection<'scope>(
         texts: share.texts.clone(),
         events: share.batches.iter().map(|batch| batch.events.len() as u64).sum(),
     });
-    let marks = shares.clone().map(|share: Rc<Share>| share.watermark).container::<Vec<EventTime>>();
+    let marks =
+        shares.clone().map(|share: Rc<Share>| share.watermark).container::<Vec<EventTime>>();
 
     let (evidence, said) = ticks
         .container::<Vec<Tick>>()
@@ -119,10 +119,9 @@ trait ReadExt<'scope> {
 
 impl<'scope> ReadExt<'scope> for StreamVec<'scope, u64, Hand> {
     fn read(self, options: &Options) -> StreamVec<'scope, u64, Share> {
-        let parser = RefCell::new(Parser::new(options.parse.clone()));
-        let extractor = RefCell::new(Extractor::new(options.extract.clone()));
+        let parser = Parser::new(options.parse);
+        let mut extractor = Extractor::new(options.extract);
         self.map(move |hand: Hand| {
-            let (mut parser, mut extractor) = (parser.borrow_mut(), extractor.borrow_mut());
             let batches = hand.blocks.into_iter().map(|block| {
                 let mut batch = parser.parse(block);
                 extractor.extract(&mut batch);

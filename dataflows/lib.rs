@@ -5,3 +5,6 @@
 pub mod detection;
 
 pub use detection::{Options, Outputs, detection};
+
+#[cfg(test)]
+mod tests;

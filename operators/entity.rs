@@ -268,19 +268,19 @@ impl Entities {
         for one in heard {
             let detector = groups::Detector(one.detector as u8);
             let noted = open.note(&self.ranks, detector, key, touch.time, one.opinion);
-            if let Some(verdict) = noted.filter(|v| one.opinion.surprise() >= v.threshold) {
-                alerting.push((one, verdict));
+            // After the event that lifts its group over the threshold, others that are over it
+            // count into the same incident.
+            if noted.is_some() && one.opinion.surprise() >= self.ranks.threshold(detector) {
+                alerting.push((one, self.ranks.decide(detector, one.opinion)));
             }
         }
         if alerting.is_empty() || touch.part.has(Part::LATE) {
             return None;
         }
         let strongest = |(one, _): &(&Heard, groups::Verdict)| {
-            (one.opinion.p() / self.weight(one.detector), one.detector)
+            OrderedP(one.opinion.p() / self.weight(one.detector), one.detector)
         };
-        let first = alerting
-            .iter()
-            .min_by(|a, b| strongest(a).partial_cmp(&strongest(b)).expect("p is a number"));
+        let first = alerting.iter().min_by_key(|pair| strongest(pair));
         let (first, verdict) = *first.expect("it is not empty");
         let all: Vec<_> =
             heard.iter().map(|one| (self.weight(one.detector), one.opinion.p())).collect();
@@ -296,7 +296,7 @@ impl Entities {
             why: self.why(one, entity, touch),
         });
         let mut contributions: Vec<_> = contributions.collect();
-        contributions.sort_by(|a, b| a.p.partial_cmp(&b.p).expect("p is a number"));
+        contributions.sort_by_key(|part| OrderedP(part.p, part.detector));
         let earlier = entity
             .seen_twice()
             .map_or(&[][..], |detail| detail.window.events(&self.options.window));
@@ -334,6 +334,24 @@ impl Entities {
                 texts.iter().map(|(id, text)| (Symbol::of(*id), Arc::clone(&text.text))).collect();
             self.texts = texts;
         }
+    }
+}
+
+/// Probabilities in order, and by detector where they are equal.
+#[derive(PartialEq)]
+struct OrderedP(f64, Detector);
+
+impl Eq for OrderedP {}
+
+impl PartialOrd for OrderedP {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderedP {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod alert;
 pub mod content;
 pub mod entity;
+pub mod extract;
 pub mod logic;
 pub mod parse;
 pub mod report;

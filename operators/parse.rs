@@ -11,7 +11,9 @@
 
 use std::sync::Arc;
 
-use crate::types::{Batch, Block, Event, EventTime, Flags, Format, Record, Severity, Span, Text};
+use crate::types::{
+    Batch, Block, Event, EventTime, Flags, Format, NO_OPINION, Record, Severity, Span, Text,
+};
 
 mod access;
 mod application;
@@ -52,7 +54,7 @@ pub const FUTURE_MAX: Span = Span::from_secs(300);
 const DEFAULT_PRIORITY: u8 = 13;
 
 /// How to read records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The zone of times that do not name theirs, in seconds east of UTC, ±18 hours.
     pub zone_offset_seconds: i32,
@@ -137,6 +139,8 @@ impl Parser {
             msgid: draft.msgid,
             message,
             raw: record.text,
+            template: 0,
+            surprise: [NO_OPINION; 2],
             fields,
             entities: (0, 0),
         }

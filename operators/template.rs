@@ -29,7 +29,16 @@ mod pattern;
 mod snapshot;
 mod tree;
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::generic::operator::empty;
+
+use crate::logic::{Stage, stage};
+use crate::state::{Changes, Ledger, Store, model_key};
+use crate::types::{Share, TemplateText, Texts};
 
 pub use cache::Cache;
 pub use dictionary::{Dictionary, Template};
@@ -104,6 +113,136 @@ impl Options {
         max_templates: 1000,
         max_aliases: 65_536,
     };
+}
+
+/// The name of the dictionary in the store.
+pub const STORED: &str = "template.dictionary";
+
+/// What a worker's share of an epoch brought.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Brought {
+    usage: Vec<(TemplateId, Hits)>,
+    misses: Vec<Miss>,
+}
+
+/// Gives each event its template. Every worker holds a replica of the dictionary.
+pub struct Templates {
+    dictionary: Dictionary,
+    cache: Cache,
+    masked: Masked,
+    texts: Arc<Texts>,
+    texts_of: Option<u64>,
+    /// The shares of the epoch that is closed and not yet merged.
+    held: Vec<Share>,
+    misses: Misses,
+}
+
+impl Templates {
+    /// The dictionary as of the last checkpoint; one that cannot be read back starts anew.
+    #[must_use]
+    pub fn new(options: Options, store: &dyn Store) -> Self {
+        let saved = store.get(&model_key(STORED));
+        let saved = saved.and_then(|bytes| Dictionary::decode(&bytes, options).ok());
+        Templates {
+            dictionary: saved.unwrap_or_else(|| Dictionary::new(options)),
+            cache: Cache::default(),
+            masked: Masked::default(),
+            texts: Arc::default(),
+            texts_of: None,
+            held: Vec::new(),
+            misses: Misses::default(),
+        }
+    }
+
+    /// What the templates say as of now, shared as long as no template changes.
+    fn texts(&mut self) -> Arc<Texts> {
+        if self.texts_of != Some(self.dictionary.version()) {
+            let text = |template: &Template| {
+                let text = template.text.as_str().into();
+                (template.id.0, TemplateText { text, wildcards: template.wildcards })
+            };
+            self.texts = Arc::new(self.dictionary.iter().map(text).collect());
+            self.texts_of = Some(self.dictionary.version());
+        }
+        Arc::clone(&self.texts)
+    }
+}
+
+impl Stage for Templates {
+    type Local = Share;
+    type Remote = ();
+    type Summary = Brought;
+    type Out = Share;
+
+    fn close(&mut self, _epoch: u64, local: Vec<Share>, _: Vec<()>, _: &mut Vec<Share>) -> Brought {
+        let mut usage = Usage::default();
+        self.misses = Misses::default();
+        self.held = local;
+        for batch in self.held.iter_mut().flat_map(|share| &mut share.batches) {
+            for at in 0..batch.events.len() {
+                let event = batch.events[at];
+                let message = batch.text(event.message);
+                mask(message, &mut self.masked);
+                match self.cache.find(&self.dictionary, &self.masked) {
+                    Some(TemplateId::NONE) => {}
+                    Some(id) => {
+                        usage.push(id, event.seq);
+                        batch.events[at].template = id.0;
+                    }
+                    None => self.misses.push(event.seq, message, &self.masked),
+                }
+            }
+        }
+        Brought { usage: usage.sorted(), misses: self.misses.lines().to_vec() }
+    }
+
+    fn merge(&mut self, epoch: u64, brought: Vec<Brought>, out: &mut Vec<Share>) {
+        let mut usage = Usage::default();
+        let mut misses = Vec::new();
+        for part in brought {
+            usage.extend(part.usage);
+            misses.extend(part.misses);
+        }
+        let version = self.dictionary.version();
+        self.dictionary.used(epoch, &usage);
+        let told = self.dictionary.merge(epoch, misses);
+        let mut answers: Vec<(u64, TemplateId)> = self.misses.answers(&told).collect();
+        answers.sort_unstable_by_key(|(seq, _)| *seq);
+        let mut answers = answers.into_iter().peekable();
+        let changed = self.dictionary.version() != version;
+        let texts = self.texts();
+        for mut share in self.held.drain(..) {
+            for event in share.batches.iter_mut().flat_map(|batch| &mut batch.events) {
+                if let Some((_, id)) = answers.next_if(|(seq, _)| *seq == event.seq) {
+                    event.template = id.0;
+                }
+                if changed {
+                    event.template = self.dictionary.resolve(TemplateId(event.template)).0;
+                }
+            }
+            share.texts = Arc::clone(&texts);
+            out.push(share);
+        }
+    }
+
+    fn snapshot(&mut self, changes: &mut Changes) {
+        if changes.is_first() {
+            changes.put(model_key(STORED), self.dictionary.encode());
+        }
+    }
+}
+
+/// `template`, on a stream of shares.
+pub trait TemplateExt<'scope> {
+    /// Gives each event the id of its template, as of its epoch.
+    fn template(self, options: Options, store: &Rc<dyn Store>, ledger: &Rc<Ledger>) -> Self;
+}
+
+impl<'scope> TemplateExt<'scope> for StreamVec<'scope, u64, Share> {
+    fn template(self, options: Options, store: &Rc<dyn Store>, ledger: &Rc<Ledger>) -> Self {
+        let nothing = empty(self.scope());
+        stage(self, nothing, "Template", ledger, Templates::new(options, &**store))
+    }
 }
 
 #[cfg(test)]

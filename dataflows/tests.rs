@@ -1,0 +1,193 @@
+//! The law, on the graph itself: what comes out does not depend on the number of workers.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use operators::report::NoRules;
+use operators::score::groups;
+use operators::score::opinion::Surprise;
+use operators::state::{Ledger, MemoryStore, Store};
+use operators::types::hash::mix;
+use operators::types::{
+    Alert, Block, Detector, EpochEnd, EventTime, Flags, Hand, Record, Source, Span, Text,
+};
+use timely::dataflow::operators::{Inspect, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+
+use crate::{Options, detection};
+
+fn options() -> Options {
+    use operators::{content, entity, extract, parse, score, template, watermark};
+    Options {
+        parse: parse::Options {
+            zone_offset_seconds: 0,
+            future_max: parse::FUTURE_MAX,
+            fields_max: parse::FIELDS_MAX,
+        },
+        extract: extract::Options {
+            max_entities: extract::MAX_ENTITIES,
+            scan_bytes: extract::SCAN_BYTES,
+            id_cache_slots: extract::ID_CACHE_SLOTS,
+        },
+        watermark: watermark::Options { tolerance: Span::from_secs(30), idle: Span::from_secs(60) },
+        template: template::Options::STANDARD,
+        content: content::Options {
+            half_space: score::half_space::Options::MESSAGES,
+            features: score::features::Options::MESSAGES,
+            rarity: score::rarity::Options::TEMPLATES,
+            explain_from: Surprise::of(1e-3),
+        },
+        entity: entity::Options {
+            window: entity::window::Options { width: Span::from_secs(1_800), events_max: 1_000 },
+            session: Span::from_secs(1_800),
+            context: score::rarity::ContextOptions::ENTITY,
+            sequence: score::markov::Options::TEMPLATES,
+            groups: groups::Options {
+                width: Span::from_secs(600),
+                alerts_per_million: 20_000.0,
+                weights: vec![1.0; Detector::ALL.len()],
+                floor: 0.05,
+                groups_min: 10,
+                open_max: 8_192,
+            },
+            incident: Span::from_secs(900),
+            memory_bytes: 64 << 20,
+        },
+    }
+}
+
+/// A log of a few hosts and users that mostly do the usual; the same on every call.
+fn lines(count: u64) -> Vec<String> {
+    (0..count)
+        .map(|i| {
+            let random = mix(i ^ 0xfeed);
+            let (host, user) = (random % 5, (random >> 8) % 7);
+            let time = EventTime::from_secs(1_700_000_000 + i as i64 * 2).to_rfc3339();
+            let body = match (random >> 16) % 400 {
+                0..=199 => format!(
+                    "Accepted password for user{user} from 10.0.{host}.{user} port {}",
+                    random % 60_000
+                ),
+                200..=299 => {
+                    format!("pam_unix(sshd:session): session opened for user user{user} by (uid=0)")
+                }
+                300..=397 => format!("Connection closed by 10.0.{host}.{user} [preauth]"),
+                398 => {
+                    format!("segfault at {:x} ip {:x} error {}", random, random >> 3, random % 9)
+                }
+                _ => format!("user{user} did something that nobody ever did number{i}"),
+            };
+            format!("<38>1 {time} host{host} sshd {} - - {body}", 100 + random % 40)
+        })
+        .collect()
+}
+
+/// Cuts lines into epochs of blocks, as a journal would.
+fn epochs(lines: &[String]) -> Vec<(EpochEnd, Vec<Arc<Block>>)> {
+    let sources = Arc::new(vec![Source { receiver: "syslog".into(), name: "test".into() }]);
+    let (mut epochs, mut seq) = (Vec::new(), 0usize);
+    while seq < lines.len() {
+        let epoch = epochs.len() as u64 + 1;
+        let end = (seq + (seq / 8).clamp(64, 16_384)).min(lines.len());
+        let blocks = (seq..end).step_by(50).map(|first| {
+            let mut block = Block {
+                epoch,
+                first_seq: first as u64,
+                text: String::new(),
+                records: Vec::new(),
+                sources: Arc::clone(&sources),
+            };
+            for line in &lines[first..end.min(first + 50)] {
+                let text = Text::in_block(block.text.len(), line.len());
+                block.text.push_str(line);
+                let received_at = EventTime::from_secs(1_800_000_000);
+                block.records.push(Record { text, source: 0, received_at, flags: Flags(0) });
+            }
+            Arc::new(block)
+        });
+        let end_of = EpochEnd {
+            epoch,
+            next_seq: end as u64,
+            received_until: EventTime::from_secs(1_800_000_000),
+            ended: Vec::new(),
+            sources: 1,
+        };
+        epochs.push((end_of, blocks.collect()));
+        seq = end;
+    }
+    epochs
+}
+
+/// What a run says: a line for each event, by sequence number, and the alerts by id.
+type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>);
+
+fn run(workers: usize, epochs: &Arc<Vec<(EpochEnd, Vec<Arc<Block>>)>>) -> Said {
+    let said = Arc::new(Mutex::new(Said::default()));
+    let (epochs, all) = (Arc::clone(epochs), Arc::clone(&said));
+    timely::execute(timely::Config::process(workers), move |worker| {
+        let (index, peers) = (worker.index(), worker.peers());
+        let mut input = InputHandle::<u64, _>::new();
+        let probe = ProbeHandle::new();
+        let store: Rc<dyn Store> = Rc::new(MemoryStore::default());
+        let ledger = Rc::new(Ledger::default());
+        let said = Arc::clone(&all);
+        worker.dataflow(|scope| {
+            let hands = input.to_stream(scope).container::<Vec<Hand>>();
+            let outputs = detection(hands, &options(), Rc::new(NoRules), &store, &ledger);
+            let (events, more) = (Arc::clone(&said), said);
+            outputs
+                .reports
+                .inspect(move |report| {
+                    let (lines, alerts, _) = &mut *events.lock().unwrap();
+                    for ((batch, event), score) in report.share.events().zip(&report.scores) {
+                        let entities: Vec<_> = batch.entities(event).iter().map(|e| e.id).collect();
+                        let line = format!(
+                            "{} {:x} {score} {:?} {entities:?}",
+                            event.time, event.template, event.flags
+                        );
+                        assert!(lines.insert(event.seq, line).is_none(), "each event once");
+                    }
+                    alerts.extend(report.alerts.iter().map(|a| (a.id.clone(), a.clone())));
+                })
+                .probe_with(&probe);
+            outputs
+                .more
+                .inspect(move |one| {
+                    more.lock().unwrap().2.insert(one.id, format!("{one:?}"));
+                })
+                .probe_with(&probe);
+        });
+        for (end, blocks) in epochs.iter() {
+            let mine = blocks.iter().enumerate().filter(|(i, _)| i % peers == index);
+            let blocks = mine.map(|(_, block)| Arc::clone(block)).collect();
+            input.advance_to(end.epoch);
+            input.send(Hand { end: end.clone(), blocks });
+            input.advance_to(end.epoch + 1);
+            while probe.less_than(&(end.epoch.saturating_sub(3))) {
+                worker.step_or_park(None);
+            }
+        }
+    })
+    .expect("workers start");
+    Arc::into_inner(said).expect("all workers are done").into_inner().expect("no panic")
+}
+
+#[test]
+fn one_two_and_three_workers_say_the_same() {
+    let lines = lines(20_000);
+    let epochs = Arc::new(epochs(&lines));
+    let one = run(1, &epochs);
+    assert_eq!(one.0.len(), lines.len());
+    assert!(one.1.len() > 3, "{} alerts", one.1.len());
+    for alert in one.1.values().take(6) {
+        println!("{}", serde_json::to_string_pretty(alert).expect("plain data"));
+    }
+    println!("{} alerts, {} incidents went on", one.1.len(), one.2.len());
+    for workers in [2, 3] {
+        let many = run(workers, &epochs);
+        assert!(one.0 == many.0, "events differ with {workers} workers");
+        assert_eq!(one.1, many.1, "with {workers} workers");
+        assert_eq!(one.2, many.2, "with {workers} workers");
+    }
+}

@@ -1,0 +1,202 @@
+//! Labelled lines, and lines of real systems. The data is not part of the project.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+#[test]
+fn the_labelled_lines_give_what_their_labels_say() {
+    let Some(folder) = shared() else { return };
+    let path = folder.join("detection/entities/entity_cases.json");
+    let cases: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut count = 0;
+    for case in cases["cases"].as_array().unwrap() {
+        let line = case["line"].as_str().unwrap();
+        let why = case["why"].as_str().unwrap();
+        count += 1;
+        let mut got = mentions(line);
+        if why.contains("accept either") || why.contains("accept '::'") {
+            got.retain(|entry| !entry.starts_with("ip "));
+        }
+        let mut wanted = Vec::new();
+        for (kind, names) in case["expect"].as_object().unwrap() {
+            if Kind::ALL.iter().any(|known| known.name() == kind) {
+                let names = names.as_array().unwrap().iter();
+                wanted.extend(names.map(|name| format!("{kind} {}", name.as_str().unwrap())));
+            }
+        }
+        got.sort();
+        wanted.sort();
+        assert_eq!(got, wanted, "{line}");
+    }
+    assert_eq!(count, 69);
+}
+
+/// The lines of one of the Loghub samples.
+fn lines(name: &str) -> Option<Vec<String>> {
+    let path = shared()?.join("loghub").join(format!("{name}_2k.log"));
+    let bytes = std::fs::read(path).unwrap();
+    Some(String::from_utf8_lossy(&bytes).lines().map(String::from).collect())
+}
+
+const SETS: [&str; 8] =
+    ["OpenSSH", "Linux", "Apache", "Proxifier", "Windows", "Hadoop", "HDFS", "BGL"];
+
+#[test]
+fn real_lines_give_no_suspicious_entity() {
+    if shared().is_none() {
+        return;
+    }
+    let mut suspicious = BTreeMap::new();
+    let mut kinds = BTreeMap::new();
+    for set in SETS {
+        for line in lines(set).unwrap() {
+            for entry in mentions(&line) {
+                let (kind, name) = entry.split_once(' ').unwrap();
+                *kinds.entry((set, kind.to_string())).or_insert(0) += 1;
+                let last = name.rsplit('.').next().unwrap();
+                let odd = match kind {
+                    "ip" => name.contains(':') || !line.contains(name),
+                    "domain" => {
+                        name.bytes().any(|byte| byte.is_ascii_uppercase())
+                            || matches!(last, "exe" | "conf" | "log" | "java" | "properties")
+                    }
+                    "host" => !name.contains(|letter: char| ".-0123456789".contains(letter)),
+                    "user" => {
+                        const WORDS: [&str; 8] =
+                            ["unknown", "user", "request", "from", "root(uid=0)", "is", "by", "at"];
+                        WORDS.contains(&name) || name.contains(' ')
+                    }
+                    "file" => !name.contains(|letter: char| letter.is_ascii_alphabetic()),
+                    _ => name.contains(' '),
+                };
+                if odd {
+                    suspicious.insert(entry.clone(), line.clone());
+                }
+            }
+        }
+    }
+    for (kind, count) in &kinds {
+        println!("{kind:?}: {count}");
+    }
+    assert_eq!(suspicious, BTreeMap::new());
+}
+
+#[test]
+fn every_login_of_the_openssh_sample_gives_its_user_and_its_address() {
+    let Some(lines) = lines("OpenSSH") else { return };
+    let mut count = 0;
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let after = |first: &str, skip: usize| {
+            words
+                .iter()
+                .position(|word| *word == first)
+                .and_then(|at| words.get(at + skip))
+                .copied()
+        };
+        let user = if line.contains("Invalid user ") {
+            after("Invalid", 2)
+        } else if line.contains("Failed ") || line.contains("Accepted ") {
+            match after("for", 1) {
+                Some("invalid") => after("for", 3),
+                user => user,
+            }
+        } else {
+            continue;
+        };
+        let user = format!("user {}", user.unwrap());
+        if !line.contains(" from ") || user == "user from" {
+            continue;
+        }
+        count += 1;
+        let got = mentions(&line);
+        assert!(got.contains(&user), "{line} {got:?}");
+        assert!(got.contains(&format!("ip {}", after("from", 1).unwrap())), "{line} {got:?}");
+    }
+    assert!(count > 600, "{count}");
+}
+
+/// The lines of all samples, about 130 bytes each.
+fn corpus() -> Option<Vec<String>> {
+    shared()?;
+    Some(SETS.iter().flat_map(|set| lines(set).unwrap()).collect())
+}
+
+#[test]
+#[ignore = "measures"]
+#[expect(clippy::disallowed_methods, reason = "a bench looks at the clock")]
+fn bench_scan() {
+    let Some(lines) = corpus() else { return };
+    let bytes: usize = lines.iter().map(String::len).sum();
+    let mut found = Found::default();
+    for set in SETS {
+        let lines = self::lines(set).unwrap();
+        let bytes: usize = lines.iter().map(String::len).sum();
+        let mut best = f64::MAX;
+        for _ in 0..20 {
+            let start = std::time::Instant::now();
+            for line in &lines {
+                scan(std::hint::black_box(line), &mut found);
+            }
+            best = best.min(start.elapsed().as_nanos() as f64 / lines.len() as f64);
+        }
+        println!("scan {set}: {best:.0} ns/line of {} bytes", bytes / lines.len());
+    }
+    let (mut best, mut hits) = (f64::MAX, 0);
+    for _ in 0..10 {
+        let start = std::time::Instant::now();
+        hits = 0;
+        for line in &lines {
+            scan(std::hint::black_box(line), &mut found);
+            hits += found.mentions().len();
+        }
+        best = best.min(start.elapsed().as_nanos() as f64 / lines.len() as f64);
+    }
+    let mean = bytes / lines.len();
+    println!("scan: {best:.0} ns/line of {mean} bytes, {hits} mentions in {} lines", lines.len());
+}
+
+#[test]
+#[ignore = "measures"]
+#[expect(clippy::disallowed_methods, reason = "a bench looks at the clock")]
+fn bench_extract() {
+    let Some(lines) = corpus() else { return };
+    let mut text = String::new();
+    let mut events = Vec::new();
+    let template = Case::plain("").batch().events[0];
+    for line in &lines {
+        let start = text.len();
+        text.push_str(line);
+        // As a parser does: the host and the program of a syslog line.
+        let mut event = template;
+        event.message = Text::in_block(start, line.len());
+        let header = line.split_once("]: ").filter(|(header, _)| header.len() < 60);
+        if let Some((app, pid)) = header.and_then(|(header, _)| header.rsplit_once('[')) {
+            let name = app.rfind(' ').map_or(0, |at| at + 1);
+            let host = app[..name].trim_end().rfind(' ').map_or(0, |at| at + 1);
+            event.host = Text::in_block(start + host, name.saturating_sub(host + 1));
+            event.app = Text::in_block(start + name, app.len() - name);
+            event.procid = Text::in_block(start + app.len() + 1, pid.len());
+            let head = app.len() + pid.len() + 4;
+            event.message = Text::in_block(start + head, line.len() - head);
+        }
+        events.push(event);
+    }
+    let block =
+        Block { epoch: 0, first_seq: 0, text, records: Vec::new(), sources: Arc::new(Vec::new()) };
+    let mut batch = Batch::new(Arc::new(block));
+    batch.events = events;
+    for slots in [ID_CACHE_SLOTS, 0] {
+        let mut extractor = Extractor::new(Options { id_cache_slots: slots, ..OPTIONS });
+        let mut best = f64::MAX;
+        for _ in 0..10 {
+            batch.scratch.clear();
+            let start = std::time::Instant::now();
+            extractor.extract(&mut batch);
+            best = best.min(start.elapsed().as_nanos() as f64 / lines.len() as f64);
+        }
+        let count = batch.entities.len();
+        println!("extract with {slots} slots: {best:.0} ns/event, {count} entities");
+    }
+}
