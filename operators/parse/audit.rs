@@ -141,8 +141,9 @@ mod tests {
     fn records_become_fields() {
         let cases = [
             (
-                "type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e a0=7ffd a1=20 comm=\"cat\" \
-                 exe=\"/bin/cat\" key=\"ssh config\"\u{1d}ARCH=x86_64 SYSCALL=open UID=\"root\"",
+                "type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e a0=7ffd a1=20 \
+                 comm=\"cat\" exe=\"/bin/cat\" key=\"ssh config\"\u{1d}ARCH=x86_64 \
+                 SYSCALL=open UID=\"root\"",
                 "type=SYSCALL|audit_id=1364481363.243:24287|arch=c000003e|a0=7ffd|a1=20|comm=cat|\
                  exe=/bin/cat|key=ssh config|ARCH=x86_64|SYSCALL=open|UID=root",
             ),
@@ -156,12 +157,14 @@ mod tests {
             ),
             (
                 "node=web01 type=USER_AUTH msg=audit(1364481363.243:7): pid=1 uid=0 \
-                 msg='op=PAM:authentication acct=\"bob\" exe=\"/usr/sbin/sshd\" addr=1.2.3.4 res=failed'",
+                 msg='op=PAM:authentication acct=\"bob\" exe=\"/usr/sbin/sshd\" \
+                 addr=1.2.3.4 res=failed'",
                 "node=web01|type=USER_AUTH|audit_id=1364481363.243:7|pid=1|uid=0|\
                  op=PAM:authentication|acct=bob|exe=/usr/sbin/sshd|addr=1.2.3.4|res=failed",
             ),
             (
-                "audit: type=1400 audit(1364481363.243:7): apparmor=\"DENIED\" name=\"/etc/x\" comm=(null)",
+                "audit: type=1400 audit(1364481363.243:7): apparmor=\"DENIED\" name=\"/etc/x\" \
+                 comm=(null)",
                 "type=1400|audit_id=1364481363.243:7|apparmor=DENIED|name=/etc/x|comm=(null)",
             ),
         ];

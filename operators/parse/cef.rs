@@ -164,8 +164,9 @@ mod tests {
 
     #[test]
     fn a_record_becomes_fields() {
-        let record = "CEF:0|Acme|IDS \\| x|1.0|100|worm \\\\ stopped|10|src=10.0.0.1 msg=a b\\=c d\\nand \
-                      e request=http://x/?q=1 dvchost=fw rt=1364481363000 empty= cs1Label=n";
+        let record = "CEF:0|Acme|IDS \\| x|1.0|100|worm \\\\ stopped|10|src=10.0.0.1 \
+                      msg=a b\\=c d\\nand e request=http://x/?q=1 dvchost=fw rt=1364481363000 \
+                      empty= cs1Label=n";
         let shown: Vec<_> = fields(record).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         let wanted = [
             "cef.version=0",

@@ -330,8 +330,8 @@ mod tests {
                 "Registered signal",
             ),
             (
-                "2026-11-22 13:38:00.008 25746 INFO nova.api.server [req-38 1 - - -] 10.1.1.1 \"GET\"",
-                "2026-11-22T13:38:00.008Z  nova.api.server 25746 ",
+                "2026-11-22 13:38:00.008 25746 INFO nova.api.wsgi [req-38 1 - -] 10.1.1.1 \"GET\"",
+                "2026-11-22T13:38:00.008Z  nova.api.wsgi 25746 ",
                 "10.1.1.1 \"GET\"",
             ),
             (
@@ -340,12 +340,14 @@ mod tests {
                 "1 for block x",
             ),
             (
-                "- 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL INFO parity",
+                "- 1117838570 2005.06.03 R02-M1 2005-06-03-15.42.50.675872 R02-M1 RAS KERNEL INFO \
+                 parity",
                 "2005-06-03T22:42:50.675872Z R02-M1 KERNEL  ",
                 "parity",
             ),
             (
-                "- 1131566461 2005.11.09 dn228 Nov 9 12:01:01 dn228/dn228 crond(pam_unix)[2915]: closed",
+                "- 1131566461 2005.11.09 dn228 Nov 9 12:01:01 dn228/dn228 crond(pam_unix)[2915]: \
+                 closed",
                 "2005-11-09T20:01:01Z dn228 crond 2915 ",
                 "closed",
             ),
@@ -355,7 +357,8 @@ mod tests {
                 "LDAP: built",
             ),
             (
-                "[Fri Sep 09 10:42:29.902022 2011] [core:error] [pid 357:tid 4] [client ::1:9] AH1: no",
+                "[Fri Sep 09 10:42:29.902022 2011] [core:error] [pid 357:tid 4] [client ::1:9] \
+                 AH1: no",
                 "2011-09-09T10:42:29.902022Z  core 357 ",
                 "[client ::1:9] AH1: no",
             ),
@@ -422,7 +425,7 @@ mod tests {
                 "started",
             ),
             (
-                "2026-11-22 13:38:00.123  INFO 1234 --- [           main] c.foo.Bar          : started",
+                "2026-11-22 13:38:00.123  INFO 1234 --- [           main] c.foo.Bar     : started",
                 "2026-11-22T13:38:00.123Z  c.foo.Bar 1234 ",
                 "started",
             ),

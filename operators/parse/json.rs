@@ -1,12 +1,13 @@
 //! JSON objects, flattened into fields as they are read.
 //!
-//! A reader of its own, because a general one allocates for each string with an escape, and
-//! Windows paths are made of those; what it accepts is tested against `serde_json`. It is more
-//! lenient in four things that senders do: control characters inside strings, lone surrogates
-//! (which become U+FFFD), `NaN` and infinities (kept as text), and numbers of any size (kept as
-//! text where no `f64` holds them).
+//! A reader of its own: escaped strings are decoded where they stay, without a buffer between;
+//! what nests too deep is cut out and not refused; and it is lenient in four things that senders
+//! do, for each of which a general reader gives up the whole record: control characters inside
+//! strings, lone surrogates (which become U+FFFD), `NaN` and infinities (kept as text), and
+//! numbers of any size (kept as text where no `f64` holds them). What it accepts is tested
+//! against `serde_json`.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use super::DEPTH_MAX;
 use super::known::{Known, Says};
@@ -172,20 +173,11 @@ impl<'a> Reader<'_, 'a> {
     fn string(&mut self) -> Option<(&'a str, bool)> {
         self.byte(b'"')?;
         let start = self.at;
-        // Names are short; a call for them costs more than it saves.
-        let near = self.bytes.len().min(start + 16);
-        let near = self.bytes[start..near].iter().position(|byte| matches!(byte, b'"' | b'\\'));
-        let mut at = match near {
-            Some(len) => start + len,
-            None => {
-                let from = self.bytes.len().min(start + 16);
-                from + memchr2(b'"', b'\\', &self.bytes[from..])?
-            }
-        };
+        let mut at = start + quote_or_backslash(&self.bytes[start..])?;
         let escaped = self.bytes[at] == b'\\';
         while self.bytes[at] == b'\\' {
             let from = at + 2;
-            at = from + memchr2(b'"', b'\\', self.bytes.get(from..)?)?;
+            at = from + quote_or_backslash(self.bytes.get(from..)?)?;
         }
         self.at = at + 1;
         Some((&self.text[start..at], escaped))
@@ -259,6 +251,26 @@ impl<'a> Reader<'_, 'a> {
             }
         }
     }
+}
+
+/// Where the first `"` or `\` is. Strings are short here: eight bytes at a time in registers are
+/// faster than a call to what takes thirty-two.
+fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // The lowest bit that is set in the answer is that of the first zero byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let found = zeros(word ^ ONES * b'"' as u64) | zeros(word ^ ONES * b'\\' as u64);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes[at..].iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(at + rest)
 }
 
 /// Appends what the inside of a string means. `None` for an escape that does not exist.
@@ -338,7 +350,10 @@ mod tests {
 
     #[test]
     fn escapes_are_resolved_in_names_and_values() {
-        let record = r#"{"\u0061\n":"C:\\x\"\/\b\f\n\r\t\u00e4\ud83d\ude00","lone":"\ud83d!\udc00\ud83d\u0041"}"#;
+        let record = concat!(
+            r#"{"\u0061\n":"C:\\x\"\/\b\f\n\r\t\u00e4\ud83d\ude00","#,
+            r#""lone":"\ud83d!\udc00\ud83d\u0041"}"#
+        );
         let expected =
             [("a\n", "C:\\x\"/\u{8}\u{c}\n\r\tä😀"), ("lone", "\u{fffd}!\u{fffd}\u{fffd}A")];
         assert_eq!(fields(record), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
@@ -346,7 +361,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_value_or_their_text() {
-        let record = r#"{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"d":1e999,"e":NaN,"f":-Infinity,"g":0.1,"h":-0,"i":1E2}"#;
+        let record = concat!(
+            r#"{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"#,
+            r#""d":1e999,"e":NaN,"f":-Infinity,"g":0.1,"h":-0,"i":1E2}"#
+        );
         let (event, batch) = one(record);
         let values: Vec<_> = batch.fields(&event).iter().map(|field| field.value).collect();
         assert_eq!(values[0], Value::Int(i64::MAX));
@@ -417,7 +435,10 @@ mod tests {
     fn well_known_fields_say_who_and_when() {
         let cases = [
             (
-                r#"{"time":"2026-11-22T13:00:00Z","level":"warn","hostname":"h","app":"a","pid":7,"msg":"m"}"#,
+                concat!(
+                    r#"{"time":"2026-11-22T13:00:00Z","level":"warn","#,
+                    r#""hostname":"h","app":"a","pid":7,"msg":"m"}"#
+                ),
                 "2026-11-22T13:00:00Z h a 7  m",
                 Severity::Warning,
             ),
@@ -432,12 +453,18 @@ mod tests {
                 Severity::Critical,
             ),
             (
-                r#"{"@timestamp":"2026-11-22T13:00:00Z","log":{"level":"info"},"host":{"name":"h"},"process":{"name":"p","pid":3},"message":"m"}"#,
+                concat!(
+                    r#"{"@timestamp":"2026-11-22T13:00:00Z","log":{"level":"info"},"#,
+                    r#""host":{"name":"h"},"process":{"name":"p","pid":3},"message":"m"}"#
+                ),
                 "2026-11-22T13:00:00Z h p 3  m",
                 Severity::Info,
             ),
             (
-                r#"@cee: {"time":35,"timestamp":1795352400000000,"PRIORITY":"3","MESSAGE":"m","_HOSTNAME":"h","SYSLOG_IDENTIFIER":"s"}"#,
+                concat!(
+                    r#"@cee: {"time":35,"timestamp":1795352400000000,"PRIORITY":"3","#,
+                    r#""MESSAGE":"m","_HOSTNAME":"h","SYSLOG_IDENTIFIER":"s"}"#
+                ),
                 "2026-11-22T13:00:00Z h s   m",
                 Severity::Error,
             ),
@@ -461,7 +488,10 @@ mod tests {
 
     #[test]
     fn an_object_behind_a_header_is_read_too() {
-        let record = r#"<134>1 2026-11-22T13:38:00Z web app 7 - - {"level":"error","host":"shop.example","message":"no stock"}"#;
+        let record = concat!(
+            "<134>1 2026-11-22T13:38:00Z web app 7 - - ",
+            r#"{"level":"error","host":"shop.example","message":"no stock"}"#
+        );
         let (event, batch) = one(record);
         assert_eq!(event.format, Format::Json);
         assert_eq!(event.severity, Some(Severity::Error));

@@ -57,8 +57,13 @@ pub(super) struct Out<'a> {
     /// Room to put a name together.
     pub(super) path: String,
     block: &'a Block,
-    names: HashTable<Name>,
+    /// The names so far. The first is none: it stands for the start of a record.
+    names: Vec<Name>,
+    /// The places of names in `names`, by their hash.
+    index: HashTable<u32>,
     hasher: FixedState,
+    /// The name found last.
+    previous: u32,
     fields_max: usize,
     /// Where the record's fields start.
     first_field: usize,
@@ -77,6 +82,9 @@ pub(super) struct Mark {
 struct Name {
     text: Text,
     says: Says,
+    /// The name that came after it the last time. Records of one kind name their fields in one
+    /// order, so it is mostly the next one again, and to compare is cheaper than to hash.
+    next: u32,
 }
 
 impl<'a> Out<'a> {
@@ -89,8 +97,10 @@ impl<'a> Out<'a> {
             },
             path: String::new(),
             block,
-            names: HashTable::new(),
+            names: vec![Name { text: Text::NONE, says: Says::Nothing, next: 0 }],
+            index: HashTable::new(),
             hasher: FixedState::with_seed(0),
+            previous: 0,
             fields_max: options.fields_max,
             first_field: 0,
             names_bytes_left: 0,
@@ -103,6 +113,7 @@ impl<'a> Out<'a> {
         self.defaults.received_at = received_at;
         self.first_field = self.batch.fields.len();
         self.names_bytes_left = NAMES_BYTES_MAX;
+        self.previous = 0;
         self.cut = false;
     }
 
@@ -188,12 +199,21 @@ impl<'a> Out<'a> {
 
     /// The one place of a name in this batch, and what it means.
     pub(super) fn name(&mut self, name: &str, place: Option<&'a str>) -> Option<(Text, Says)> {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(name.as_bytes());
-        let hash = hasher.finish();
-        let batch = &self.batch;
-        let found = self.names.find(hash, |known| batch.text(known.text) == name);
-        if let Some(known) = found {
+        let guess = self.names[self.previous as usize].next;
+        if let Some(known) = self.names.get(guess as usize)
+            && guess > 0
+            && self.batch.text(known.text) == name
+        {
+            self.previous = guess;
+            return Some((known.text, known.says));
+        }
+        let hashed = hash(&self.hasher, name);
+        let (batch, names) = (&self.batch, &self.names);
+        let is_name = |index: &u32| batch.text(names[*index as usize].text) == name;
+        if let Some(index) = self.index.find(hashed, is_name).copied() {
+            self.names[self.previous as usize].next = index;
+            self.previous = index;
+            let known = &self.names[index as usize];
             return Some((known.text, known.says));
         }
         if name.len() > NAME_BYTES_MAX {
@@ -207,14 +227,21 @@ impl<'a> Out<'a> {
                 self.batch.keep(name)
             }
         };
-        if self.names.len() < NAMES_MAX {
-            let (batch, hasher) = (&self.batch, &self.hasher);
-            self.names.insert_unique(hash, Name { text, says }, |known| {
-                let mut hasher = hasher.build_hasher();
-                hasher.write(batch.text(known.text).as_bytes());
-                hasher.finish()
-            });
+        if self.names.len() <= NAMES_MAX {
+            let index = self.names.len() as u32;
+            self.names.push(Name { text, says, next: 0 });
+            let (batch, names, hasher) = (&self.batch, &self.names, &self.hasher);
+            let rehash = |index: &u32| hash(hasher, batch.text(names[*index as usize].text));
+            self.index.insert_unique(hashed, index, rehash);
+            self.names[self.previous as usize].next = index;
+            self.previous = index;
         }
         Some((text, says))
     }
+}
+
+fn hash(hasher: &FixedState, name: &str) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(name.as_bytes());
+    hasher.finish()
 }

@@ -291,8 +291,8 @@ struct Tag<'a> {
 /// `name: `, `name[pid]: ` or `name[pid] `, and what follows.
 fn tag(text: &str) -> Option<Tag<'_>> {
     let bytes = text.as_bytes();
-    if !matches!(bytes.first()?, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'/' | b'.' | b'(')
-    {
+    let first = *bytes.first()?;
+    if !first.is_ascii_alphanumeric() && !matches!(first, b'_' | b'/' | b'.' | b'(') {
         return None;
     }
     let mut has_letter = false;
@@ -467,7 +467,7 @@ mod tests {
             ("<13>1 2026-11-22T13:38:00Z h a - -", "2026-11-22T13:38:00Z h a  ", ""),
             ("<13>1 2026-02-30T13:38:00Z h a 1 m - text", "? h a 1 m", "text"),
             (
-                "<13>1 2026-11-22T13:38:00+01:00 h /usr/sbin/cron 7 - [timeQuality tzKnown=\"1\"] text",
+                "<13>1 2026-11-22T13:38:00+01:00 h /usr/sbin/cron 7 - [meta x=\"1\"] text",
                 "2026-11-22T12:38:00Z h cron 7 ",
                 "text",
             ),

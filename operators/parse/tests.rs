@@ -368,7 +368,8 @@ fn objects_are_read_as_by_serde_json() {
 
 /// Lines of every shape that is read, to be mutated.
 const SEEDS: [&str; 24] = [
-    "<34>1 2026-11-22T13:38:00.003Z web01 su 17 ID47 [a@1 b=\"c\\\"d\"][e f=\"g\"] \u{feff}su failed ä\n",
+    "<34>1 2026-11-22T13:38:00.003Z web01 su 17 ID47 [a@1 b=\"c\\\"d\"][e f=\"g\"] \
+     \u{feff}su failed ä\n",
     "<34>Nov 22 13:38:00 mymachine su[12]: 'su root' failed",
     "Feb 29 13:38:00 web kernel: [   12.345678] audit: type=1400 audit(1364481363.243:7): x=\"1\"",
     "<189>12: r1: .Nov 22 13:38:00 UTC: %LINK-3-UPDOWN: Interface x, down",
@@ -385,11 +386,15 @@ const SEEDS: [&str; 24] = [
     "I1122 13:38:00.123456   12345 file.go:123] synced",
     "I, [2026-11-22T13:38:00.123456 #1234]  INFO -- : started",
     "1234:M 22 Nov 2026 13:38:00.123 * Ready",
-    "a.b:80 1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] \"GET /x?y=\\\"1 HTTP/1.0\" 200 5 \"-\" \"ä\\x41\"",
-    "node=h type=EXECVE msg=audit(1364481363.243:1): a0=\"sh\" a1=6C73 msg='op=x res=ok'\u{1d}UID=\"r\"",
+    "a.b:80 1.2.3.4 - bob [10/Oct/2000:13:55:36 -0700] \"GET /x?y=\\\"1 HTTP/1.0\" 200 5 \
+     \"-\" \"ä\\x41\"",
+    "node=h type=EXECVE msg=audit(1364481363.243:1): a0=\"sh\" a1=6C73 \
+     msg='op=x res=ok'\u{1d}UID=\"r\"",
     "CEF:0|A|B\\|b|1|7|Port scan|Low|src=1.2.3.4 msg=a b\\=c rt=1364481363000",
-    "{\"Event\":{\"System\":{\"EventID\":{\"#text\":1},\"Channel\":\"C\",\"Computer\":\"h\"},\"EventData\":{\"p\":\"C:\\\\x\"}}}",
-    "@cee: {\"time\":1364481363.25,\"level\":30,\"a\":[{\"b\":null},\"\\ud83d\\ude00\"],\"msg\":\"m\"}",
+    "{\"Event\":{\"System\":{\"EventID\":{\"#text\":1},\"Channel\":\"C\",\"Computer\":\"h\"},\
+     \"EventData\":{\"p\":\"C:\\\\x\"}}}",
+    "@cee: {\"time\":1364481363.25,\"level\":30,\
+     \"a\":[{\"b\":null},\"\\ud83d\\ude00\"],\"msg\":\"m\"}",
     "time=\"2026-11-22T13:00:00Z\" level=warn msg=\"disk \\\"a\\\" full\" app=store x",
     "Nov 22 13:38:00 h kernel: [1.5] [UFW BLOCK] IN=eth0 OUT= SRC=1.2.3.4 DF PROTO=TCP",
 ];

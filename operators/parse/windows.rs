@@ -82,17 +82,33 @@ mod tests {
             r##""EventID": {"#attributes": {"Qualifiers": ""}, "#text": 1}"##,
         );
         assert_eq!(about(&text_id), wanted);
-        let beat = r#"{"@timestamp":"2025-12-06T21:11:02.649Z","message":"Process Create:\nlong","log":{"level":"information"},"host":{"name":"WS1"},"winlog":{"channel":"Microsoft-Windows-Sysmon/Operational","event_id":"1","provider_name":"Microsoft-Windows-Sysmon","computer_name":"ws1","process":{"pid":3412},"event_data":{"Image":"x"}}}"#;
+        let beat = r#"{
+          "@timestamp":"2025-12-06T21:11:02.649Z", "message":"Process Create:\nlong",
+          "log":{"level":"information"}, "host":{"name":"WS1"},
+          "winlog":{
+            "channel":"Microsoft-Windows-Sysmon/Operational", "event_id":"1",
+            "provider_name":"Microsoft-Windows-Sysmon", "computer_name":"ws1",
+            "process":{"pid":3412}, "event_data":{"Image":"x"}
+          }
+        }"#;
         assert_eq!(
             about(beat),
             "2025-12-06T21:11:02.649Z ws1 Microsoft-Windows-Sysmon 3412 1 info"
         );
-        let nxlog = r#"{"EventTime":"2025-12-06 21:11:02","Hostname":"ws1","Severity":"ERROR","SeverityValue":4,"EventID":4625,"SourceName":"Microsoft-Windows-Security-Auditing","Channel":"Security","Message":"An account failed to log on."}"#;
+        let nxlog = r#"{
+          "EventTime":"2025-12-06 21:11:02", "Hostname":"ws1", "Severity":"ERROR",
+          "SeverityValue":4, "EventID":4625, "Channel":"Security",
+          "SourceName":"Microsoft-Windows-Security-Auditing",
+          "Message":"An account failed to log on."
+        }"#;
         assert_eq!(
             about(nxlog),
             "2025-12-06T21:11:02Z ws1 Microsoft-Windows-Security-Auditing  4625 error"
         );
-        let shell = r#"{"Id":4104,"LogName":"PS/Op","ProviderName":"PS","MachineName":"ws1","TimeCreated":"\/Date(1765055462000)\/","LevelDisplayName":"Warning"}"#;
+        let shell = r#"{
+          "Id":4104, "LogName":"PS/Op", "ProviderName":"PS", "MachineName":"ws1",
+          "TimeCreated":"\/Date(1765055462000)\/", "LevelDisplayName":"Warning"
+        }"#;
         assert_eq!(about(shell), "2025-12-06T21:11:02Z ws1 PS  4104 warning");
     }
 
@@ -101,7 +117,8 @@ mod tests {
         let (event, batch) = one(DUMPED);
         assert_eq!(
             batch.text(event.message),
-            "EventID=1 Channel=Microsoft-Windows-Sysmon/Operational Provider=Microsoft-Windows-Sysmon"
+            "EventID=1 Channel=Microsoft-Windows-Sysmon/Operational \
+             Provider=Microsoft-Windows-Sysmon"
         );
         let fields = fields(DUMPED);
         let value = |wanted| {
