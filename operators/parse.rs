@@ -42,9 +42,12 @@ pub const FIELDS_MAX: usize = 512;
 pub const DEPTH_MAX: usize = 64;
 /// How long a joined name may be; fields with longer names are cut.
 pub const NAME_BYTES_MAX: usize = 512;
-/// How many bytes of names that its batch did not know yet a record may bring; fields beyond are
-/// cut. Joined names repeat what the record says once, so this bounds what a record may cost.
-pub const NAMES_BYTES_MAX: usize = 64 << 10;
+/// How many bytes of joined names any record may bring, and how many more for each of its bytes;
+/// fields beyond are cut. Joined names repeat what the record says once: without a limit, a long
+/// name around many short ones makes much memory of a small record.
+pub const NAMES_BYTES_MIN: usize = 4 << 10;
+/// See [`NAMES_BYTES_MIN`].
+pub const NAMES_BYTES_PER_BYTE: usize = 8;
 /// How many names a batch keeps to find them again; names beyond are kept each time.
 pub const NAMES_MAX: usize = 4_096;
 /// How far a record's time may lie behind its receipt before it is disbelieved, by default.
@@ -102,7 +105,7 @@ impl Parser {
         record: &Record,
         is_syslog: bool,
     ) -> Event {
-        out.begin(record.received_at);
+        out.begin(record.received_at, record.text.len());
         // A syslog frame often ends with the line feed that its sender's file needed.
         let text = block.text(record.text);
         let text = text.strip_suffix('\n').unwrap_or(text);

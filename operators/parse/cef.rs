@@ -51,12 +51,13 @@ pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) 
     let mut known = Known::default();
     extension(out, draft, &mut known, rest);
     let severity = severity(out.text(parts[SEVERITY]));
-    known.apply(Format::Cef, draft);
-    draft.severity = severity.or(draft.severity);
-    draft.msgid = parts[CLASS];
+    // The extension's `app` is a protocol, and not the program.
     if draft.app.is_empty() {
         draft.app = parts[PRODUCT];
     }
+    known.apply(Format::Cef, draft);
+    draft.severity = severity.or(draft.severity);
+    draft.msgid = parts[CLASS];
     if draft.message.is_none() && !parts[NAME].is_empty() {
         draft.message = Some(parts[NAME]);
     }
@@ -166,7 +167,7 @@ mod tests {
     fn a_record_becomes_fields() {
         let record = "CEF:0|Acme|IDS \\| x|1.0|100|worm \\\\ stopped|10|src=10.0.0.1 \
                       msg=a b\\=c d\\nand e request=http://x/?q=1 dvchost=fw rt=1364481363000 \
-                      empty= cs1Label=n";
+                      empty= app=HTTP";
         let shown: Vec<_> = fields(record).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         let wanted = [
             "cef.version=0",
@@ -182,7 +183,7 @@ mod tests {
             "dvchost=fw",
             "rt=1364481363000",
             "empty=",
-            "cs1Label=n",
+            "app=HTTP",
         ];
         assert_eq!(shown, wanted);
         let (event, batch) = one(record);

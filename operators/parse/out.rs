@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 
 use super::known::{Says, says};
 use super::time::Defaults;
-use super::{NAME_BYTES_MAX, NAMES_BYTES_MAX, NAMES_MAX, Options};
+use super::{NAME_BYTES_MAX, NAMES_BYTES_MIN, NAMES_BYTES_PER_BYTE, NAMES_MAX, Options};
 use crate::types::{Batch, Block, EventTime, Field, Flags, Format, Severity, Text, Value};
 
 /// What is known so far about the record being read.
@@ -67,7 +67,7 @@ pub(super) struct Out<'a> {
     fields_max: usize,
     /// Where the record's fields start.
     first_field: usize,
-    /// How many bytes of new names the record may still bring.
+    /// How many bytes of joined names the record may still bring.
     names_bytes_left: usize,
     cut: bool,
 }
@@ -108,11 +108,11 @@ impl<'a> Out<'a> {
         }
     }
 
-    /// Begins a record.
-    pub(super) fn begin(&mut self, received_at: EventTime) {
+    /// Begins a record of `bytes` bytes.
+    pub(super) fn begin(&mut self, received_at: EventTime, bytes: usize) {
         self.defaults.received_at = received_at;
         self.first_field = self.batch.fields.len();
-        self.names_bytes_left = NAMES_BYTES_MAX;
+        self.names_bytes_left = NAMES_BYTES_MIN + NAMES_BYTES_PER_BYTE * bytes;
         self.previous = 0;
         self.cut = false;
     }
@@ -199,6 +199,13 @@ impl<'a> Out<'a> {
 
     /// The one place of a name in this batch, and what it means.
     pub(super) fn name(&mut self, name: &str, place: Option<&'a str>) -> Option<(Text, Says)> {
+        // Known names count as well: what is cut may depend on nothing but the record.
+        if place.is_none() {
+            self.names_bytes_left = self.names_bytes_left.checked_sub(name.len())?;
+        }
+        if name.len() > NAME_BYTES_MAX {
+            return None;
+        }
         let guess = self.names[self.previous as usize].next;
         if let Some(known) = self.names.get(guess as usize)
             && guess > 0
@@ -216,16 +223,10 @@ impl<'a> Out<'a> {
             let known = &self.names[index as usize];
             return Some((known.text, known.says));
         }
-        if name.len() > NAME_BYTES_MAX {
-            return None;
-        }
         let says = says(name);
         let text = match place {
             Some(place) => self.place(place),
-            None => {
-                self.names_bytes_left = self.names_bytes_left.checked_sub(name.len())?;
-                self.batch.keep(name)
-            }
+            None => self.batch.keep(name),
         };
         if self.names.len() <= NAMES_MAX {
             let index = self.names.len() as u32;

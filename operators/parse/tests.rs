@@ -1,4 +1,6 @@
-//! The parser as a whole: the samples, second opinions, bad input, speed.
+//! The parser as a whole: the samples, second opinions, bad input.
+
+mod bench;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -480,6 +482,51 @@ fn no_line_makes_it_panic_or_point_outside() {
     }
 }
 
+/// What an event says, without where it stands.
+fn told(batch: &Batch, event: &Event) -> String {
+    let text = |text| batch.text(text);
+    let parts = [event.host, event.app, event.procid, event.msgid, event.message].map(text);
+    let fields = batch.fields(event).iter().map(|field| {
+        let value = match field.value {
+            Value::Text(value) => format!("{:?}", text(value)),
+            other => format!("{other:?}"),
+        };
+        (text(field.name), value)
+    });
+    let fields: Vec<_> = fields.collect();
+    let Event { time, severity, facility, format, flags, .. } = event;
+    format!("{time} {severity:?} {facility:?} {format:?} {flags:?} {parts:?} {fields:?}")
+}
+
+#[test]
+fn a_record_says_the_same_alone_and_among_others() {
+    let mut dice = Dice(99);
+    let parser = Parser::new(Options { fields_max: 12, ..options() });
+    for _ in 0..100 {
+        let deep = format!("{{\"{}\":{{\"a\":1,\"b\":2}}}}", "n".repeat(dice.roll(600)));
+        let wide: Vec<_> = (0..40).map(|n| format!("\"{n}\":[{{\"x\":{n}}}]")).collect();
+        let wide = format!("{{\"{}\":{{{}}}}}", "w".repeat(300), wide.join(","));
+        let mut lines = vec![deep.clone(), wide.clone()];
+        lines.extend((0..50).map(|_| mutated(&mut dice)));
+        lines.extend([wide, deep]);
+        let batch = parser.parse(block("syslog", lines.iter().map(String::as_str)));
+        for (event, line) in batch.events.iter().zip(&lines) {
+            let alone = parser.parse(block("syslog", [line.as_str()]));
+            assert_eq!(told(&batch, event), told(&alone, &alone.events[0]), "{line}");
+        }
+    }
+}
+
+#[test]
+fn joined_names_cost_no_more_than_the_record_allows() {
+    let members: Vec<_> = (0..FIELDS_MAX).map(|n| format!("\"{n}\":1")).collect();
+    let record = format!("{{\"{}\":{{{}}}}}", "n".repeat(500), members.join(","));
+    let (event, batch) = one(&record);
+    assert!(event.flags.has(Flags::FIELDS_CUT));
+    assert!(batch.scratch.len() <= NAMES_BYTES_MIN + NAMES_BYTES_PER_BYTE * record.len());
+    assert!(batch.fields(&event).len() > 50);
+}
+
 #[test]
 fn long_lines_take_time_in_proportion() {
     const BYTES: usize = 1 << 20;
@@ -546,132 +593,5 @@ fn syslog_headers_are_read_as_by_a_second_reader() {
         assert_eq!(event.severity, severity, "{line}");
         let time = theirs.timestamp.and_then(|time| time.timestamp_nanos_opt());
         assert_eq!((!event.flags.has(Flags::TIME_OF_RECEIPT)).then_some(event.time.0), time);
-    }
-}
-
-/// Prints nanoseconds per record of records like `line`, one block of 1 000 at a time.
-fn measure(name: &str, lines: &[String]) {
-    let lines: Vec<_> = lines.iter().cycle().take(1_000.max(lines.len())).collect();
-    let block = block("syslog", lines.iter().map(|line| line.as_str()));
-    let parser = Parser::new(options());
-    let mut best = f64::MAX;
-    for _ in 0..60 {
-        #[expect(clippy::disallowed_methods, reason = "a bench looks at the clock")]
-        let start = Instant::now();
-        let batch = parser.parse(block.clone());
-        best = best.min(start.elapsed().as_nanos() as f64 / lines.len() as f64);
-        assert_eq!(batch.events.len(), lines.len());
-    }
-    let bytes = block.text.len() / lines.len();
-    println!("{name:10} {best:7.0} ns per record of {bytes:5} bytes");
-}
-
-/// What a general reader takes only to walk over the same objects, and to build them.
-fn measure_serde_json(name: &str, records: &[String]) {
-    let timed = |read: &dyn Fn(&str)| {
-        let mut best = f64::MAX;
-        for _ in 0..200 {
-            #[expect(clippy::disallowed_methods, reason = "a bench looks at the clock")]
-            let start = Instant::now();
-            records.iter().for_each(|record| read(record));
-            best = best.min(start.elapsed().as_nanos() as f64 / records.len() as f64);
-        }
-        best
-    };
-    let walked = timed(&|record| {
-        serde_json::from_str::<serde::de::IgnoredAny>(record).unwrap();
-    });
-    let built = timed(&|record| {
-        std::hint::black_box(serde_json::from_str::<serde_json::Value>(record).unwrap());
-    });
-    println!("{name:10} serde_json: {walked:.0} ns to walk, {built:.0} ns to build");
-}
-
-/// The same line over and over.
-fn measure_line(name: &str, line: &str) {
-    measure(name, &[line.to_owned()]);
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn bench_headers() {
-    measure_line(
-        "5424",
-        "<34>1 2026-11-22T13:38:00.003456Z web01.example.com sshd 1742 ID47 \
-         [timeQuality tzKnown=\"1\" isSynced=\"1\"] Failed password for invalid user admin from \
-         10.20.30.40 port 51234 ssh2 after the third attempt",
-    );
-    measure_line(
-        "3164",
-        "<86>Nov 22 13:38:00 web01.example.com sshd[1742]: Failed password for invalid user admin \
-         from 10.20.30.40 port 51234 ssh2, which was the third attempt within a minute, and so the \
-         connection is closed",
-    );
-    measure_line(
-        "log4j",
-        "2026-11-22 13:38:00,978 INFO [main] org.apache.hadoop.mapreduce.v2.app.MRAppMaster: \
-         Created MRAppMaster for application appattempt_1445144423722_0020_000001 and nothing else",
-    );
-    measure_line(
-        "plain",
-        "Failed password for invalid user admin from 10.20.30.40 port 51234 ssh2, which was the \
-         third attempt within a minute, and so the connection is closed, as the rules of this \
-         house demand",
-    );
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn bench_access() {
-    measure_line(
-        "access",
-        "10.20.30.40 - bob [22/Nov/2026:13:55:36 +0000] \"GET /shop/cart?item=17&n=2 HTTP/1.1\" \
-         200 2326 \"https://shop.example/list\" \"Mozilla/5.0 (X11; Linux x86_64; rv:120.0) \
-         Gecko/20100101 Firefox/120.0\"",
-    );
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn bench_pairs() {
-    measure_line(
-        "logfmt",
-        "time=\"2026-11-22T13:00:00Z\" level=info msg=\"request served\" app=store method=GET \
-         path=/api/v1/items status=200 duration=12.5ms user=bob ip=10.20.30.40",
-    );
-    measure_line(
-        "audit",
-        "type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e syscall=2 success=no exit=-13 \
-         a0=7fffd19c5592 a1=0 a2=7fffd19c4b50 a3=a items=1 ppid=2686 pid=3538 auid=1000 uid=1000 \
-         gid=1000 euid=1000 tty=pts0 ses=1 comm=\"cat\" exe=\"/bin/cat\" key=\"sshd_config\"",
-    );
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn bench_json() {
-    measure_line(
-        "json",
-        "{\"time\":\"2026-11-22T13:00:00.123Z\",\"level\":\"info\",\"host\":\"web01\",\
-         \"app\":\"store\",\"msg\":\"request served\",\"method\":\"GET\",\
-         \"path\":\"/api/v1/items\",\"status\":200,\"duration\":12.5,\
-         \"user\":{\"name\":\"bob\",\"id\":17}}",
-    );
-}
-
-#[test]
-#[ignore = "prints figures"]
-fn bench_windows() {
-    let Some(folder) = shared("data/sigma") else {
-        return;
-    };
-    let records = windows_records(&folder);
-    let near = |record: &&String| (1_300..1_900).contains(&record.len());
-    let records: Vec<_> = records.iter().filter(near).cloned().collect();
-    let value = |record: &String| serde_json::from_str::<serde_json::Value>(record).unwrap();
-    let compact: Vec<_> = records.iter().map(|record| value(record).to_string()).collect();
-    for (name, records) in [("windows", &records), ("compact", &compact)] {
-        measure(name, records);
-        measure_serde_json(name, records);
     }
 }
