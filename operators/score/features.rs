@@ -3,7 +3,8 @@
 //! [`Features`] are raw: a length, a share, an hour. A [`Scale`] brings each into `[0, 1]` by its
 //! rank among what was seen: within its template once that has been seen often enough, among all
 //! templates before. Ranks lie in the middle; what is beyond everything seen lies in a margin
-//! outside, the further the further it is, so that a new extreme has room of its own.
+//! outside, the further the further it is, so that a new extreme has room of its own. The hour of
+//! the day is placed by how busy it usually is.
 //!
 //! A feature is counted in at most 256 fixed bins, and a whole event is one key of a tally, so a
 //! summary is exact and costs one map access per event.
@@ -300,16 +301,16 @@ impl Scale {
         own.is_some_and(|own| own[0].total() >= self.options.template_min)
     }
 
-    /// The share of events in hours no busier than this one; the middle until a whole day was
-    /// seen, for until then each hour is new.
+    /// How busy this hour of the day usually is: r / (1 + r), where r is its share of events over
+    /// that of an average hour. The middle on the first day, when each hour is new, and from there
+    /// to its full weight within a week, so that no epoch looks unlike the one before.
     fn hour(&self, hour: u8) -> f32 {
-        let day = Span::from_secs(86_400);
-        if self.span.is_none_or(|(first, last)| last.since(first) < day) {
-            return 0.5;
-        }
-        let busy = self.hours[usize::from(hour.min(23))];
-        let quiet: u64 = self.hours.iter().filter(|count| **count <= busy).sum();
-        (quiet as f64 / self.hours.iter().sum::<u64>().max(1) as f64) as f32
+        const DAY: f64 = 86_400.0;
+        let days = self.span.map_or(0.0, |(first, last)| last.since(first).as_secs_f64() / DAY);
+        let weight = ((days - 1.0) / 7.0).clamp(0.0, 1.0);
+        let events: u64 = self.hours.iter().sum();
+        let busy = 24.0 * self.hours[usize::from(hour.min(23))] as f64 / events.max(1) as f64;
+        (0.5 + weight * (busy / (1.0 + busy) - 0.5)) as f32
     }
 
     /// Learns an epoch.
@@ -456,21 +457,23 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_odd_only_after_a_whole_day() {
+    fn a_quiet_hour_becomes_odd_within_days_and_not_at_once() {
         let mut scale = Scale::new(Options::MESSAGES);
-        let hour_of = |scale: &Scale, hour| scale.place(1, &event(1.0, hour)).unwrap()[HOUR];
-        for hour in 0..30 {
+        let mut before: Option<f32> = None;
+        for hour in 0..24 * 9 {
             let mut summary = Summary::default();
             let busy = if (8..18).contains(&(hour % 24)) { 200 } else { 10 };
             for _ in 0..busy {
                 summary.learn(1, event(1.0, (hour % 24) as f32), at(hour * 3_600));
             }
             scale.apply(&summary);
-            if hour == 20 {
-                assert_eq!(hour_of(&scale, 3.0), 0.5);
-            }
+            let Some(places) = scale.place(1, &event(1.0, 3.0)) else { continue };
+            assert!(hour > 24 || places[HOUR] == 0.5);
+            assert!(before.is_none_or(|before| (before - places[HOUR]).abs() < 0.02));
+            before = Some(places[HOUR]);
         }
-        assert!(hour_of(&scale, 10.0) > 0.9 && hour_of(&scale, 3.0) < 0.1);
+        let hour_of = |hour| scale.place(1, &event(1.0, hour)).unwrap()[HOUR];
+        assert!(hour_of(10.0) > 0.65 && hour_of(3.0) < 0.15);
     }
 
     #[test]

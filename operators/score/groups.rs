@@ -53,7 +53,8 @@ pub struct Options {
     pub weights: Vec<f64>,
     /// What a detector must find at most this probable, whatever its rank: 10⁻³.
     pub floor: f64,
-    /// Closed groups of a detector before it may alert.
+    /// Closed groups of a detector before it may alert: 50. Where a detector has few keys this is
+    /// what a start waits for: with ten keys and windows of an hour, five hours of event time.
     pub groups_min: usize,
     /// Open groups remembered in one [`Open`]. Above it, a further group is not judged and not
     /// learned, and counted as refused.
@@ -65,7 +66,7 @@ const ALPHA: (f64, f64) = (1e-7, 0.05);
 /// Events and groups are halved when there are so many groups, so that α follows the present.
 const HALVE_AT: u64 = 100_000;
 /// Excesses that a tail needs.
-const EXCESSES_MIN: usize = 20;
+const EXCESSES_MIN: usize = 10;
 
 /// A detector, by its place in [`Options::weights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -186,8 +187,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// The tail of sorted surprises, no lighter than an exponential one: a tail with an end would
-    /// call anything beyond it impossible.
+    /// The tail of sorted surprises, between an exponential one and one of shape ½: a tail with an
+    /// end would call anything beyond it impossible, and one fitted to ten odd groups nothing.
     fn of(sorted: &[Surprise]) -> Option<Self> {
         let from = sorted.get(sorted.len() * 19 / 20)?.decades();
         let above = sorted.partition_point(|surprise| surprise.decades() <= from);
@@ -197,7 +198,7 @@ impl Tail {
             return None;
         }
         let gpd = match Gpd::fit(&excesses) {
-            Some(gpd) if gpd.gamma >= 0.0 => gpd,
+            Some(gpd) if gpd.gamma >= 0.0 => Gpd { gamma: gpd.gamma.min(0.5), ..gpd },
             _ => Gpd::exponential(&excesses)?,
         };
         Some(Tail { from, share: excesses.len() as f64 / sorted.len() as f64, gpd })

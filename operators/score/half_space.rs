@@ -231,6 +231,40 @@ pub struct HalfSpace {
     scores: Vec<u64>,
     /// The scores in each bin and all below it.
     up_to: Vec<u64>,
+    tail: Option<Tail>,
+}
+
+/// How the least masses thin out towards those never seen: exponentially in bins, so as a power
+/// of the mass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Tail {
+    /// The bin of the least hundredth of the scores.
+    bin: usize,
+    share: f64,
+    /// How far below it they lie on average, in bins.
+    spread: f64,
+}
+
+/// Scores that a tail needs.
+const TAIL_MIN: u64 = 10;
+
+impl Tail {
+    fn of(up_to: &[u64]) -> Option<Self> {
+        let points = *up_to.last()?;
+        let bin = up_to.partition_point(|below| *below * 100 < points);
+        let scores = *up_to.get(bin)?;
+        // Each score of a lower bin is counted once for each bin that it lies below.
+        let distances: u64 = up_to[..bin].iter().sum();
+        if scores < TAIL_MIN || distances == 0 {
+            return None;
+        }
+        let spread = distances as f64 / scores as f64 + 0.5;
+        Some(Tail { bin, share: scores as f64 / points as f64, spread })
+    }
+
+    fn p(&self, bin: usize) -> f64 {
+        self.share * libm::exp(-(self.bin.saturating_sub(bin) as f64) / self.spread)
+    }
 }
 
 impl HalfSpace {
@@ -249,6 +283,7 @@ impl HalfSpace {
             latest_points: 0,
             scores: vec![0; BINS],
             up_to: vec![0; BINS],
+            tail: None,
             options,
         }
     }
@@ -293,15 +328,21 @@ impl HalfSpace {
         Score { mass: (sum as f64 / whole) as f32 }
     }
 
-    /// How improbable a mass is: the share of past points with one no larger. `None` until enough
-    /// were seen.
+    /// How improbable a mass is: the share of past points with one no larger, and below all of
+    /// them what their tail says. `None` until enough were seen.
     #[must_use]
     pub fn opinion(&self, score: Score) -> Option<Opinion> {
         let points = self.up_to[BINS - 1];
         if points < self.options.opinion_min.max(1) {
             return None;
         }
-        Some(Opinion::new((self.up_to[score.bin()] + 1) as f64 / (points + 1) as f64))
+        let below = self.up_to[score.bin()];
+        let rank = (below + 1) as f64 / (points + 1) as f64;
+        let p = match self.tail {
+            Some(tail) if below == 0 => rank.min(tail.p(score.bin())),
+            _ => rank,
+        };
+        Some(Opinion::new(p))
     }
 
     /// Judges a point and writes it down; one walk through the trees for both.
@@ -424,6 +465,7 @@ impl HalfSpace {
             sum += count;
             *up_to = sum;
         }
+        self.tail = Tail::of(&self.up_to);
     }
 
     /// Appends the model, without its trees, which its options make.

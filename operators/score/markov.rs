@@ -1,12 +1,13 @@
 //! Sequence: does this follow from what went before?
 //!
-//! One model for all entities of a source, of contexts of up to three symbols. In each context
-//! the probability of the next symbol is that of [`rarity`](super::rarity): the mass of all that
-//! followed no more often, with the mass of what never followed. A symbol that never followed a
-//! context never followed a longer one either, so the orders are nested pieces of evidence, and
-//! the strongest counts, times the number of orders that have an opinion (Bonferroni). On
-//! recorded sessions this finds more at fewer false alarms than interpolating the orders as
-//! Kneser and Ney do, which multiplies the same evidence once for each order.
+//! One model for all entities of a source, of contexts of one to three symbols (what is rare
+//! without a context is for [`rarity`](super::rarity) to say). In each context the probability of
+//! the next symbol is found as there: the mass of all that followed no more often, with the mass
+//! of what never followed. A symbol that never followed a context never followed a longer one
+//! either, so the orders are nested pieces of evidence, and the strongest counts, times the number
+//! of orders that have an opinion (Bonferroni). On recorded sessions this finds more at fewer
+//! false alarms than interpolating the orders as Kneser and Ney do (F1 0.69 at precision 1.00
+//! against 0.67 at 0.94), which multiplies the same evidence once for each order.
 //!
 //! Each entity adds a light correction, an [`Entity`]: what it does itself one time in m is no
 //! rarer than 1/m, however rare it is elsewhere.
@@ -228,7 +229,7 @@ impl Markov {
     /// shortest context's, which says it with the most evidence.
     fn strongest(&self, past: &Past, symbol: Symbol) -> Option<(Opinion, usize, usize)> {
         let mut found: Option<(Opinion, usize, usize)> = None;
-        for order in 0..=ORDER {
+        for order in 1..=ORDER {
             let Some(context) = self.contexts.get(&context_key(past, order)) else {
                 // A longer context was seen no more often.
                 break;
@@ -256,7 +257,7 @@ impl Markov {
         };
         for ((past, symbol), times) in summary.sorted() {
             let short = u32::try_from(times).unwrap_or(u32::MAX);
-            for order in 0..=ORDER {
+            for order in 1..=ORDER {
                 let context = self.contexts.entry(context_key(&past, order)).or_default();
                 context.learn_short(&followers, symbol.0, short);
             }
@@ -352,7 +353,7 @@ mod tests {
         let entity = walk(&OPTIONS, &[1, 2, 3, 1], &mut Summary::default());
         assert!(model.score(&entity, Symbol::of(2)).unwrap().p() > 0.9);
         let p = model.score(&entity, Symbol::of(3)).unwrap().p();
-        assert!((p - 4.0 / 2_001.0).abs() < 1e-4, "{p}");
+        assert!((p - 3.0 / 2_001.0).abs() < 1e-4, "{p}");
         let evidence = model.evidence(&entity.past(), Symbol::of(3)).unwrap();
         let name = |symbol| {
             if symbol == Symbol::of(1) { "A".into() } else { "B".into() }
@@ -385,8 +386,10 @@ mod tests {
     fn there_is_no_opinion_before_a_context_was_seen_often_enough() {
         let entity = Entity::default();
         assert_eq!(Markov::new(OPTIONS).score(&entity, Symbol::of(1)), None);
-        assert_eq!(learned(OPTIONS, &[[1].repeat(19)]).score(&entity, Symbol::of(1)), None);
-        assert!(learned(OPTIONS, &[[1].repeat(20)]).score(&entity, Symbol::of(1)).is_some());
+        assert_eq!(learned(OPTIONS, &[[1].repeat(22)]).score(&entity, Symbol::of(1)), None);
+        let entity = walk(&OPTIONS, &[1], &mut Summary::default());
+        assert_eq!(learned(OPTIONS, &[[1].repeat(20)]).score(&entity, Symbol::of(1)), None);
+        assert!(learned(OPTIONS, &[[1].repeat(21)]).score(&entity, Symbol::of(1)).is_some());
     }
 
     #[test]
@@ -416,7 +419,7 @@ mod tests {
             model.apply(&summary);
             assert!(model.contexts.len() <= 500);
         }
-        assert!(model.contexts.contains_key(&context_key(&[Symbol::START; ORDER], 0)));
+        assert!(!model.contexts.is_empty());
     }
 
     #[test]
