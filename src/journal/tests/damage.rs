@@ -9,7 +9,7 @@ fn journal(options: &Options) -> (Folder, Vec<Said>) {
     let folder = Folder::new();
     let (mut journal, _) = open(&folder, options).unwrap();
     let mut fed = Vec::new();
-    for some in intakes(10, 90).chunks(4) {
+    for some in intakes(10, 60).chunks(4) {
         some.iter().for_each(|intake| journal.take(again(intake)));
         journal.control(Control::Tick { at: EventTime(1) }, None);
         commit(&mut journal, &mut fed);
@@ -46,7 +46,7 @@ fn every_mutation_is_found_or_changes_nothing() {
     let (folder, all) = journal(&small());
     let mut random = Random(11);
     let (mut refused, mut cut) = (0, 0);
-    for step in 0..400 {
+    for step in 0..250 {
         let copy = folder.copy();
         let changed = mutate(&copy, &mut random);
         // Reading alone finds it too, and so does whoever looks for all records.
@@ -54,7 +54,7 @@ fn every_mutation_is_found_or_changes_nothing() {
         if let Ok(said) = &by_reading {
             assert_same(&said, &all[..said.len()], format!("step {step}"));
         }
-        let seqs: Vec<u64> = (0..10_000).collect();
+        let seqs: Vec<u64> = (0..10_000).step_by(7).collect();
         if let Ok(found) = Lookup::new(&copy.0).records(&seqs) {
             assert!(genuine(&all, &found), "step {step}");
         }
@@ -80,7 +80,7 @@ fn every_mutation_is_found_or_changes_nothing() {
             }
         }
     }
-    assert!(refused > 150 && cut > 10, "{refused} refused, {cut} cut");
+    assert!(refused > 100 && cut > 10, "{refused} refused, {cut} cut");
 }
 
 /// Whether records found are among those said, as far as text can tell.
@@ -109,7 +109,7 @@ fn a_repair_goes_on_with_what_is_genuine_and_never_counts_twice() {
     let options = Options { repair: true, ..small() };
     let mut random = Random(12);
     let mut repairs = 0;
-    for step in 0..300 {
+    for step in 0..210 {
         let copy = folder.copy();
         for _ in 0..=step % 3 {
             mutate(&copy, &mut random);
