@@ -304,7 +304,7 @@ impl Journal {
         counters: Arc<Counters>,
     ) -> Journal {
         Journal {
-            builder: Builder::new(options.block_records),
+            builder: Builder::default(),
             builder_seq: state.cutter.next_seq(),
             group: Group::default(),
             fed: Vec::new(),
@@ -355,6 +355,10 @@ impl Journal {
     }
 
     /// Takes an intake into the group: all of it, in as many blocks and epochs as it needs.
+    ///
+    /// # Panics
+    ///
+    /// If its records do not end in order within its bytes, which [`Intake::push`] sees to.
     pub fn take(&mut self, intake: Intake) {
         let Intake { source, received_at, bytes, ends, mut position, receipt } = intake;
         assert!(

@@ -34,15 +34,11 @@ pub(super) struct Builder {
     runs: Vec<Run>,
     flagged: usize,
     positions: Vec<Position>,
-    /// How many records to make room for.
+    /// How many records to make room for: as many as were in the last block.
     expected: usize,
 }
 
 impl Builder {
-    pub(super) fn new(expected: usize) -> Self {
-        Builder { expected, ..Builder::default() }
-    }
-
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }
@@ -69,10 +65,10 @@ impl Builder {
         ends: &[(u32, Flags)],
     ) {
         if self.records.is_empty() {
-            self.records.reserve(self.expected);
             // A guess at the block's size from its first records spares most of the growing.
-            let guess = bytes.len() / ends.len().max(1) * self.expected;
-            self.raw.reserve(guess.clamp(bytes.len(), BLOCK_BYTES_MAX.max(bytes.len())));
+            self.records.reserve(self.expected.max(ends.len()));
+            let guess = (bytes.len() / ends.len().max(1)).saturating_mul(self.expected);
+            self.raw.reserve(guess.min(BLOCK_BYTES_MAX).max(bytes.len()));
         }
         let base = self.raw.len();
         self.raw.extend_from_slice(bytes);
@@ -147,7 +143,9 @@ impl Builder {
         first_seq: u64,
         sources: &Arc<Vec<Source>>,
     ) -> Option<Block> {
-        let Builder { raw, records, .. } = std::mem::replace(self, Builder::new(self.expected));
+        let expected = self.records.len();
+        let next = Builder { expected, ..Builder::default() };
+        let Builder { raw, records, .. } = std::mem::replace(self, next);
         if records.is_empty() {
             return None;
         }
@@ -197,9 +195,6 @@ fn text_view(raw: Vec<u8>, records: &mut [Record]) -> String {
 }
 
 fn at_boundaries(text: &str, records: &[Record]) -> bool {
-    if text.is_ascii() {
-        return true;
-    }
     let mut end = 0;
     records.iter().all(|record| {
         end += record.text.len();
@@ -318,7 +313,7 @@ mod tests {
     use super::*;
 
     fn built(records: &[(&[u8], Flags)]) -> Builder {
-        let mut builder = Builder::new(8);
+        let mut builder = Builder::default();
         for (index, (bytes, flags)) in records.iter().enumerate() {
             let from = (index as u32 % 2, EventTime(100 - index as i64));
             builder.push(from, bytes, 0, &[(bytes.len() as u32, *flags)]);

@@ -18,6 +18,8 @@ pub(super) const ENTRY_BYTES_MAX: usize = 64 << 20;
 pub(super) const HEADER_HEAD: usize = 24;
 /// No header is longer.
 pub(super) const HEADER_BYTES_MAX: usize = 64 << 20;
+/// How large a group's buffer stays once it is written.
+const KEPT_BYTES: usize = 8 << 20;
 /// In the kind byte: the next entry belongs to the same group, and neither counts without it.
 const MORE: u8 = 0x80;
 
@@ -129,8 +131,10 @@ impl Group {
         head[4..].copy_from_slice(&checksum.to_le_bytes());
     }
 
+    /// Empties it; what an unusual group needed is given back.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.open = None;
     }
 }

@@ -1,6 +1,7 @@
 //! Which segments there are, which may go, and what is in those that stay.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -138,7 +139,12 @@ impl Retention {
                 break;
             }
             let bytes = bytes_of(meta);
-            self.disk.remove(&meta.path).map_err(JournalError::io("delete", &meta.path))?;
+            match self.disk.remove(&meta.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(JournalError::io("delete", &meta.path)(error));
+                }
+                _ => {}
+            }
             let mut segments = self.segments.lock().expect("nobody panics with it");
             segments.closed.retain(|other| other.first_seq != meta.first_seq);
             drop(segments);

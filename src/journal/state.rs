@@ -19,6 +19,11 @@ const OTHERS_MAX: usize = 64;
 pub(super) const OTHER: &str = "other";
 /// No journal has so many sources or positions, whatever its options were.
 const TABLE_MAX: usize = 1 << 20;
+/// How many bytes the names of sources may take in all; beyond, a source counts as one too many.
+/// With the positions they fit into a segment's header.
+pub(super) const SOURCES_BYTES_MAX: usize = 16 << 20;
+/// How many bytes file positions may take in all; beyond, the oldest are forgotten.
+pub(super) const POSITIONS_BYTES_MAX: usize = 32 << 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct State {
@@ -155,6 +160,7 @@ impl State {
 pub(super) struct Sources {
     pub(super) table: Arc<Vec<Source>>,
     numbers: HashMap<String, HashMap<String, u32>>,
+    bytes: usize,
     /// The one that was asked for last; often it is asked for again.
     last: u32,
 }
@@ -169,6 +175,7 @@ pub(super) enum Number {
 impl Sources {
     fn add(&mut self, source: Source) {
         let number = self.table.len() as u32;
+        self.bytes += size_of_source(&source);
         let names = self.numbers.entry(source.receiver.clone()).or_default();
         names.entry(source.name.clone()).or_insert(number);
         Arc::make_mut(&mut self.table).push(source);
@@ -196,19 +203,31 @@ impl Sources {
             return (Number::Known(number), false);
         }
         let number = self.table.len() as u32;
-        if self.table.len() < max {
+        let fits = self.bytes + size_of_source(source) <= SOURCES_BYTES_MAX;
+        if self.table.len() < max && fits {
             self.add(source.clone());
             return (Number::New(number), false);
         }
         if let Some(other) = self.find(&source.receiver, OTHER) {
             return (Number::Known(other), true);
         }
-        if self.table.len() < max + OTHERS_MAX {
+        // Kinds of receivers are this program's own, few and short.
+        if self.table.len() < max.saturating_add(OTHERS_MAX).min(TABLE_MAX) {
             self.add(Source { receiver: source.receiver.clone(), name: OTHER.to_owned() });
             return (Number::New(number), true);
         }
         (Number::Known(number - 1), true)
     }
+}
+
+/// How many bytes a source takes in a header, at most.
+fn size_of_source(source: &Source) -> usize {
+    source.receiver.len() + source.name.len() + 20
+}
+
+/// How many bytes a position takes in a header, at most.
+fn size_of_position(position: &Position) -> usize {
+    position.path.len() + 47
 }
 
 /// How far each file has been read, by what is known of the file.
@@ -222,6 +241,7 @@ pub(super) struct Positions {
     by_age: BTreeMap<u64, Identity>,
     next: u64,
     max: usize,
+    bytes: usize,
     pub(super) forgotten: u64,
 }
 
@@ -231,7 +251,14 @@ type Identity = (u64, u64, u32, u64);
 impl Positions {
     fn new(max: usize) -> Self {
         let max = max.clamp(1, TABLE_MAX);
-        Positions { by_file: BTreeMap::new(), by_age: BTreeMap::new(), next: 0, max, forgotten: 0 }
+        Positions {
+            by_file: BTreeMap::new(),
+            by_age: BTreeMap::new(),
+            next: 0,
+            max,
+            bytes: 0,
+            forgotten: 0,
+        }
     }
 
     /// The one noted last comes last.
@@ -247,19 +274,22 @@ impl Positions {
         outgrown.into_iter().for_each(|identity| self.forget(identity));
         let identity = (device, inode, fingerprint_len, fingerprint);
         self.forget(identity);
-        if self.by_file.len() == self.max {
-            let (_, oldest) = self.by_age.first_key_value().expect("the limit is at least one");
+        let size = size_of_position(&position);
+        while self.by_file.len() >= self.max || self.bytes + size > POSITIONS_BYTES_MAX {
+            let Some((_, oldest)) = self.by_age.first_key_value() else { break };
             self.forget(*oldest);
             self.forgotten += 1;
         }
+        self.bytes += size;
         self.by_age.insert(self.next, identity);
         self.by_file.insert(identity, (self.next, position));
         self.next += 1;
     }
 
     fn forget(&mut self, identity: Identity) {
-        if let Some((age, _)) = self.by_file.remove(&identity) {
+        if let Some((age, position)) = self.by_file.remove(&identity) {
             self.by_age.remove(&age);
+            self.bytes -= size_of_position(&position);
         }
     }
 }
@@ -321,5 +351,21 @@ mod tests {
         positions.note(position(3, (8, 3), 4));
         assert_eq!(positions.to_vec(), [position(1, (8, 1), 3), position(3, (8, 3), 4)]);
         assert_eq!(positions.forgotten, 1);
+    }
+
+    #[test]
+    fn long_names_fill_a_header_and_do_not_burst_it() {
+        let mut state = State::new(TABLE_MAX);
+        let long = "x".repeat(100_000);
+        for number in 0..500 {
+            state.sources.number(&source("file", &format!("{long}{number}")), TABLE_MAX);
+            let path = format!("{long}{number}");
+            state.positions.note(Position { path, ..position(number, (8, number), 1) });
+        }
+        assert!(state.positions.forgotten > 100);
+        assert_eq!(state.sources.table.last(), Some(&source("file", OTHER)));
+        let bytes = state.header(1).encode();
+        let (header, _) = Header::decode(&bytes).unwrap();
+        assert_eq!(State::of(&header, TABLE_MAX).header(1), header);
     }
 }

@@ -128,6 +128,8 @@ impl Writer {
         let retention = journal.retention();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let now = Instant::now();
+        // What a run before this one left in the open epoch does not wait for company.
+        let opened = journal.open_epoch().1.then_some(now);
         let work = Work {
             journal,
             intakes,
@@ -136,7 +138,7 @@ impl Writer {
             feed,
             health,
             leave_open: Arc::clone(&leave_open),
-            opened: None,
+            opened,
             heard: now,
             stopping: None,
         };

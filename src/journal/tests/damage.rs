@@ -52,7 +52,7 @@ fn every_mutation_is_found_or_changes_nothing() {
         // Reading alone finds it too, and so does whoever looks for all records.
         let by_reading = read(&copy.0, 1);
         if let Ok(said) = &by_reading {
-            assert_same(&said, &all[..said.len()], format!("step {step}"));
+            assert_same(said, &all[..said.len()], format!("step {step}"));
         }
         let seqs: Vec<u64> = (0..10_000).step_by(7).collect();
         if let Ok(found) = Lookup::new(&copy.0).records(&seqs) {
