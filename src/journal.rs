@@ -35,7 +35,8 @@
 //! Entries follow it without gaps:
 //!
 //! ```text
-//! len u32 | crc u32 | kind u8 | epoch u64 | payload          len = 9 + bytes of the payload
+//! len u32 | crc u32 | kind u8 | epoch u64 | head crc u32 | payload
+//!                                                  len = 13 + bytes of the payload
 //! 1 Block     first seq u64 | n u32 | receipt time i64
 //!             | positions: var n, n × position
 //!             | runs: var n, n × (records var, source var, zigzag ns from the receipt time)
@@ -49,9 +50,10 @@
 //! 6 Gap       next seq u64 | open epoch u64             what lies between was lost to damage
 //! ```
 //!
-//! The crc is CRC-32C of `len` and everything after the crc, begun with the segment's random salt:
-//! so an entry is never mistaken for one of another segment, and bytes inside a record cannot be
-//! made to pass for an entry. If bit 7 of the kind is set the next entry belongs to the same
+//! The crc is CRC-32C of `len` and everything after the crc; the head crc is that of `len`, kind and
+//! epoch, so that entries can be passed over safely without reading them. Both begin with the
+//! segment's random salt: so an entry is never mistaken for one of another segment, and bytes
+//! inside a record cannot be made to pass for an entry, or for the head of one. If bit 7 of the kind is set the next entry belongs to the same
 //! *group*. A group is written at once and counts only as a whole, so an intake is in the journal
 //! with all its records and its file position, or not at all.
 //!
@@ -446,8 +448,7 @@ impl Journal {
         match number {
             Number::Known(number) => number,
             Number::New(number) => {
-                // Its entry must not stand before a block that does not know it: the open block is
-                // handed on with the sources known when it is sealed, so order is all there is.
+                // The block that is being filled is written after this, so who reads it knows.
                 if self.place.is_some() {
                     let payload = self.group.begin(Kind::Source, self.state.cutter.epoch());
                     payload.extend_from_slice(&number.to_le_bytes());

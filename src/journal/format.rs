@@ -10,8 +10,8 @@ pub(super) const MAGIC: [u8; 8] = *b"SEERJRNL";
 pub const VERSION: u32 = 1;
 /// Length and checksum of an entry.
 pub(super) const FRAME: usize = 8;
-/// Kind and epoch, which every entry's body begins with.
-pub(super) const HEAD: usize = 9;
+/// Kind, epoch and their own checksum, which every entry's body begins with.
+pub(super) const HEAD: usize = 13;
 /// No entry is longer. A length beyond it is damage, so damage cannot ask for memory.
 pub(super) const ENTRY_BYTES_MAX: usize = 64 << 20;
 /// What precedes a header's variable part: magic, version, length, checksum, salt.
@@ -66,7 +66,7 @@ pub(super) struct Frame<'a> {
 
 /// The entry at the start of `bytes`, if its checksum is right.
 pub(super) fn frame(bytes: &[u8], salt: u32) -> Result<Frame<'_>, Malformed> {
-    let frame = frame_unchecked(bytes)?;
+    let frame = frame_unchecked(bytes, salt)?;
     let found = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes"));
     match checksum(salt, &bytes[..4], &bytes[FRAME..frame.size]) == found {
         true => Ok(frame),
@@ -74,19 +74,42 @@ pub(super) fn frame(bytes: &[u8], salt: u32) -> Result<Frame<'_>, Malformed> {
     }
 }
 
-/// The entry at the start of `bytes`, which has been checked before or will be.
-pub(super) fn frame_unchecked(bytes: &[u8]) -> Result<Frame<'_>, Malformed> {
+/// The entry at the start of `bytes`, of which only the head is checked.
+pub(super) fn frame_unchecked(bytes: &[u8], salt: u32) -> Result<Frame<'_>, Malformed> {
+    let EntryHead { kind, more, epoch, size } = entry_head(bytes, salt)?;
+    let whole = bytes.get(..size).ok_or(Malformed("it ends too early"))?;
+    Ok(Frame { kind, more, epoch, payload: &whole[FRAME + HEAD..], size })
+}
+
+/// What an entry is and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryHead {
+    pub(super) kind: Kind,
+    more: bool,
+    pub(super) epoch: u64,
+    /// All its bytes in the segment, the frame included.
+    pub(super) size: usize,
+}
+
+/// The head of the entry at the start of `bytes`. It has a checksum of its own, so that nobody is
+/// led astray by a damaged length, and nothing inside a record can look like an entry.
+pub(super) fn entry_head(bytes: &[u8], salt: u32) -> Result<EntryHead, Malformed> {
     let mut cursor = Bytes(bytes);
-    let len = cursor.u32()? as usize;
+    let len = cursor.array::<4>()?;
     let _checksum = cursor.u32()?;
-    if !(HEAD..=ENTRY_BYTES_MAX).contains(&len) {
+    let what = cursor.array::<{ HEAD - 4 }>()?;
+    let found = cursor.u32()?;
+    let size = u32::from_le_bytes(len) as usize;
+    if !(HEAD..=ENTRY_BYTES_MAX).contains(&size) {
         return Err(Malformed("its length is none that an entry can have"));
     }
-    let mut body = Bytes(cursor.take(len)?);
-    let byte = body.u8()?;
-    let kind = Kind::from_byte(byte).ok_or(Malformed("its kind is unknown"))?;
-    let epoch = body.u64()?;
-    Ok(Frame { kind, more: byte & MORE != 0, epoch, payload: body.0, size: FRAME + len })
+    let kind = Kind::from_byte(what[0]).ok_or(Malformed("its kind is unknown"))?;
+    if checksum(salt, &len, &what) != found {
+        return Err(Malformed("its head's checksum is wrong"));
+    }
+    let [byte, epoch @ ..] = what;
+    let epoch = u64::from_le_bytes(epoch);
+    Ok(EntryHead { kind, more: byte & MORE != 0, epoch, size: FRAME + size })
 }
 
 fn checksum(salt: u32, len: &[u8], body: &[u8]) -> u32 {
@@ -115,6 +138,7 @@ impl Group {
         self.bytes.extend_from_slice(&[0; FRAME]);
         self.bytes.push(kind as u8);
         self.bytes.extend_from_slice(&epoch.to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
         &mut self.bytes
     }
 
@@ -127,8 +151,10 @@ impl Group {
         }
         let len = u32::try_from(body.len()).expect("entries are bounded far below 4 GiB");
         head[..4].copy_from_slice(&len.to_le_bytes());
-        let checksum = checksum(self.salt, &head[..4], body);
-        head[4..].copy_from_slice(&checksum.to_le_bytes());
+        let of_head = checksum(self.salt, &head[..4], &body[..HEAD - 4]);
+        body[HEAD - 4..HEAD].copy_from_slice(&of_head.to_le_bytes());
+        let of_all = checksum(self.salt, &head[..4], body);
+        head[4..].copy_from_slice(&of_all.to_le_bytes());
     }
 
     /// Empties it; what an unusual group needed is given back.

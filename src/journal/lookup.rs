@@ -9,7 +9,7 @@ use operators::types::{EventTime, Flags, Source};
 
 use super::block::{self, Decoded};
 use super::error::JournalError;
-use super::format::{Bytes, ENTRY_BYTES_MAX, FRAME, HEAD, Kind, Malformed, frame, frame_unchecked};
+use super::format::{Bytes, EntryHead, FRAME, HEAD, Kind, Malformed, entry_head, frame};
 use super::segment::{self, Tail};
 use super::state::State;
 use super::{FOLDER, POSITIONS_MAX};
@@ -189,7 +189,7 @@ impl Index {
     /// Goes on until the record `seq` is behind, or the end is reached.
     fn reach(&mut self, entries: &mut Entries<'_>, seq: u64) -> Result<(), JournalError> {
         while self.next_seq <= seq {
-            let Some(head) = entries.head(self.at)? else { break };
+            let Some(head) = entries.head(self.at, self.salt)? else { break };
             match head.kind {
                 Kind::Block if head.count > 0 => {
                     if head.first_seq != self.next_seq {
@@ -237,7 +237,7 @@ struct Entries<'a> {
 }
 
 /// What can be known of an entry from its first bytes.
-struct EntryHead {
+struct Place {
     kind: Kind,
     size: usize,
     /// Of a block, its first; of a gap, the first after it.
@@ -280,27 +280,22 @@ impl Entries<'_> {
     }
 
     /// The head of the entry at `at`; none at the end, or where a writer has got to.
-    fn head(&mut self, at: u64) -> Result<Option<EntryHead>, JournalError> {
+    fn head(&mut self, at: u64, salt: u32) -> Result<Option<Place>, JournalError> {
         let mut bytes = [0; FRAME + HEAD + 12];
         let filled = self.read(at, &mut bytes)?;
         if filled < FRAME + HEAD {
             return Ok(None);
         }
-        let len = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes")) as usize;
-        if !(HEAD..=ENTRY_BYTES_MAX).contains(&len) {
-            return Err(self.damaged(at, Malformed("its length is none that an entry can have")));
-        }
-        // The frame is only looked at for its kind, so its length is made to fit what is here.
-        bytes[..4].copy_from_slice(&(len.min(filled - FRAME) as u32).to_le_bytes());
-        let framed = frame_unchecked(&bytes[..filled]).map_err(|what| self.damaged(at, what))?;
-        let (first_seq, count) = match framed.kind {
+        let head = entry_head(&bytes, salt).map_err(|what| self.damaged(at, what))?;
+        let EntryHead { kind, size, .. } = head;
+        let (first_seq, count) = match kind {
             Kind::Block | Kind::Gap if filled < bytes.len() => return Ok(None),
             Kind::Block | Kind::Gap => {
-                block::peek(framed.payload).map_err(|what| self.damaged(at, what))?
+                block::peek(&bytes[FRAME + HEAD..]).map_err(|what| self.damaged(at, what))?
             }
             _ => (0, 0),
         };
-        Ok(Some(EntryHead { kind: framed.kind, size: FRAME + len, first_seq, count }))
+        Ok(Some(Place { kind, size, first_seq, count }))
     }
 
     /// Reads a whole entry; whether it is there.
@@ -319,7 +314,7 @@ impl Entries<'_> {
     ) -> Result<Option<(u64, Decoded<'b>)>, JournalError> {
         let mut at = place;
         let size = loop {
-            let Some(head) = self.head(at)? else { return Ok(None) };
+            let Some(head) = self.head(at, index.salt)? else { return Ok(None) };
             let end = head.first_seq.saturating_add(u64::from(head.count));
             if head.kind == Kind::Block && head.count > 0 && seq < end {
                 if seq < head.first_seq {

@@ -26,6 +26,7 @@ pub struct Reader {
     /// The last segment read, its bytes reused for the next.
     bytes: Vec<u8>,
     path: PathBuf,
+    salt: u32,
     /// The next entry, and where the last whole group ends.
     at: usize,
     end: usize,
@@ -65,6 +66,7 @@ impl Reader {
                 segments,
                 bytes: Vec::new(),
                 path: PathBuf::new(),
+                salt: 0,
                 at: 0,
                 end: 0,
                 state: None,
@@ -110,7 +112,7 @@ impl Reader {
         };
         let state = self.state.as_mut().expect("a segment's header comes before its entries");
         let (at, end) = (self.at, self.end);
-        let fed = frame_unchecked(&self.bytes[at..end])
+        let fed = frame_unchecked(&self.bytes[at..end], self.salt)
             .and_then(|frame| {
                 self.at += frame.size;
                 fed(&frame, state, self.from_epoch)
@@ -128,7 +130,7 @@ impl Reader {
         self.state = Some(self.follow(&path, &header)?);
         let mut ahead = State::of(&header, POSITIONS_MAX);
         let reading = segment::read(&path, &self.bytes, start, header.salt, &mut ahead);
-        (self.at, self.end) = (start, reading.end);
+        (self.salt, self.at, self.end) = (header.salt, start, reading.end);
         match reading.tail {
             Tail::None => {}
             // The writer closes a segment with a whole group, so this one is where it writes, or

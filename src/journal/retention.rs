@@ -232,7 +232,7 @@ pub fn info(dir: &Path) -> Result<Info, JournalError> {
 fn oldest(path: &Path) -> Result<(u64, Option<EventTime>), JournalError> {
     let bytes = fs::read(path).map_err(JournalError::io("read", path))?;
     let (header, mut at) = segment::decode_header(path, &bytes)?;
-    while let Ok(frame) = frame_unchecked(&bytes[at..]) {
+    while let Ok(frame) = frame_unchecked(&bytes[at..], header.salt) {
         if frame.kind == Kind::Block
             && let Ok(head) = block::head(&mut Bytes(frame.payload), usize::MAX)
             && head.count > 0

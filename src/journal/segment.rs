@@ -121,7 +121,7 @@ pub(super) fn read(
 ) -> Reading {
     let (end, bad) = check(bytes, start, salt);
     let before = state.clone();
-    let Err((group, contradiction)) = walk(bytes, start, end, state) else {
+    let Err((group, contradiction)) = walk(&bytes[..end], start, salt, state) else {
         let tail = match bad {
             None if end == bytes.len() => Tail::None,
             _ => judge(path, bytes, end, bad, salt, state),
@@ -129,9 +129,9 @@ pub(super) fn read(
         return Reading { end, tail };
     };
     *state = before;
-    walk(bytes, start, group, state).expect("it came past this group a moment ago");
+    walk(&bytes[..group], start, salt, state).expect("it came past this group a moment ago");
     let after = survey(bytes, contradiction.0, salt, state);
-    let damage = damage(path, bytes, group, contradiction, &after, state);
+    let damage = damage(path, bytes, group, contradiction, &after, (salt, state));
     Reading { end: group, tail: Tail::Damaged(damage) }
 }
 
@@ -154,10 +154,10 @@ fn check(bytes: &[u8], start: usize, salt: u32) -> (usize, Option<Bad>) {
 
 /// Takes `state` past frames that are right. An entry that contradicts it is an error, which says
 /// where the group begins and where the entry does.
-fn walk(bytes: &[u8], start: usize, end: usize, state: &mut State) -> Result<(), (usize, Bad)> {
+fn walk(bytes: &[u8], start: usize, salt: u32, state: &mut State) -> Result<(), (usize, Bad)> {
     let (mut at, mut group) = (start, start);
-    while at < end {
-        let frame = frame_unchecked(&bytes[at..end]).map_err(|what| (group, (at, what)))?;
+    while at < bytes.len() {
+        let frame = frame_unchecked(&bytes[at..], salt).map_err(|what| (group, (at, what)))?;
         state.apply(&frame).map_err(|what| (group, (at, what)))?;
         at += frame.size;
         if !frame.more {
@@ -179,20 +179,22 @@ fn judge(
     let at = bad.map_or(bytes.len(), |(at, _)| at);
     let after = survey(bytes, at, salt, state);
     match bad {
-        Some(bad) if after.finished => Tail::Damaged(damage(path, bytes, end, bad, &after, state)),
+        Some(bad) if after.finished => {
+            Tail::Damaged(damage(path, bytes, end, bad, &after, (salt, state)))
+        }
         _ => Tail::Torn(TornTail {
             file: path.to_owned(),
             offset: end as u64,
             bytes: (bytes.len() - end) as u64,
-            entries: whole(bytes, end, at),
+            entries: whole(&bytes[..at], end, salt),
         }),
     }
 }
 
-/// How many frames, known to be right, lie in `[from, to)`.
-fn whole(bytes: &[u8], from: usize, to: usize) -> u64 {
-    let (mut at, mut entries) = (from, 0);
-    while let Ok(frame) = frame_unchecked(&bytes[at..to]) {
+/// How many frames, known to be right, lie in `bytes` from `at` on.
+fn whole(bytes: &[u8], mut at: usize, salt: u32) -> u64 {
+    let mut entries = 0;
+    while let Ok(frame) = frame_unchecked(&bytes[at..], salt) {
         at += frame.size;
         entries += 1;
     }
@@ -205,7 +207,7 @@ fn damage(
     end: usize,
     (at, what): Bad,
     after: &Survey,
-    state: &State,
+    (salt, state): (u32, &State),
 ) -> Damage {
     Damage {
         file: path.to_owned(),
@@ -213,7 +215,7 @@ fn damage(
         what: what.0,
         cut: end as u64,
         bytes: (bytes.len() - end) as u64,
-        entries: whole(bytes, end, at) + after.entries,
+        entries: whole(&bytes[..at], end, salt) + after.entries,
         lost_seqs: state.cutter.next_seq()..after.next_seq,
         next_epoch: after.next_epoch,
     }
@@ -231,41 +233,25 @@ struct Survey {
     next_epoch: u64,
 }
 
-/// How many times its length a segment may be summed up in search of entries. They are salted, so
-/// that nobody outside can write something into a record that passes for one; yet they may make
-/// it look like one until its checksum is taken.
-const SURVEY_EFFORT: usize = 64;
-
 /// Looks for whole entries from `at` on, byte by byte.
+///
+/// Entries' heads are checksummed and salted, so what senders write into their records cannot
+/// lead it astray, nor make it sum up the same bytes again and again.
 fn survey(bytes: &[u8], mut at: usize, salt: u32, state: &State) -> Survey {
     let (epoch, next_seq) = (state.cutter.epoch(), state.cutter.next_seq());
     let mut survey = Survey { entries: 0, finished: false, next_seq, next_epoch: epoch };
-    let mut effort = bytes.len().saturating_mul(SURVEY_EFFORT);
     let mut known = at;
     while at + FRAME + HEAD <= bytes.len() {
-        let Ok(candidate) = frame_unchecked(&bytes[at..]) else {
+        let Ok(found) = frame(&bytes[at..], salt) else {
             at += 1;
             continue;
         };
-        // An epoch takes more than a byte, so damage cannot hide more of them than it has bytes.
-        let plausible = candidate.epoch >= epoch
-            && candidate.epoch - epoch <= (bytes.len() as u64).saturating_add(1 << 32);
-        effort = effort.saturating_sub(if plausible { candidate.size } else { 0 });
-        if effort == 0 {
-            // It cannot be told; and what cannot be told is not cut silently.
-            survey.finished = true;
-            break;
-        }
-        if !plausible || frame(&bytes[at..], salt).is_err() {
-            at += 1;
-            continue;
-        }
         survey.entries += 1;
-        survey.finished |= !candidate.more;
-        let (seq, epoch) = reach(candidate.kind, candidate.payload, candidate.epoch);
+        survey.finished |= !found.more;
+        let (seq, epoch) = reach(found.kind, found.payload, found.epoch);
         survey.next_seq = survey.next_seq.max(seq);
         survey.next_epoch = survey.next_epoch.max(epoch);
-        at += candidate.size;
+        at += found.size;
         known = at;
     }
     // What cannot be made out after the last entry may have been records and ends of epochs, each

@@ -50,13 +50,13 @@ impl Watch {
     }
 }
 
-/// Appends all, as the writer does: eight intakes to a group.
-fn append(journal: &mut Journal, input: Vec<Intake>) -> String {
+/// Appends all, so many intakes to a group.
+fn append(journal: &mut Journal, input: Vec<Intake>, together: usize) -> String {
     let since = Watch::start();
     let mut blocks = 0;
     for (number, one) in input.into_iter().enumerate() {
         journal.take(one);
-        if number % 8 == 7 {
+        if number % together == together - 1 {
             journal.commit(PATIENCE, &mut |fed| blocks += u64::from(is_block(&fed))).unwrap();
         }
     }
@@ -81,19 +81,19 @@ fn bench_append() {
     ];
     for _ in 0..3 {
         let mut journal = Journal::volatile(Options::usual());
-        println!("append, volatile: {}", append(&mut journal, input(TOGETHER)));
+        println!("append, volatile: {}", append(&mut journal, input(TOGETHER), 8));
         for (name, fsync, compress) in cases {
             let folder = Folder::new();
             let options = Options { fsync, compress, ..Options::usual() };
             let (mut journal, _) = open(&folder, &options).unwrap();
-            let cost = append(&mut journal, input(TOGETHER));
+            let cost = append(&mut journal, input(TOGETHER), 8);
             println!("append, {name}: {cost}");
         }
     }
     let folder = Folder::new();
     let options = Options { fsync: Fsync::Never, ..Options::usual() };
     let (mut journal, _) = open(&folder, &options).unwrap();
-    let cost = append(&mut journal, input(1));
+    let cost = append(&mut journal, input(1), 64);
     println!("append, no fsync, intakes of one record: {cost}");
 }
 
@@ -103,7 +103,7 @@ fn bench_read() {
     let folder = Folder::new();
     let options = Options { fsync: Fsync::Never, ..Options::usual() };
     let (mut journal, _) = open(&folder, &options).unwrap();
-    append(&mut journal, input(TOGETHER));
+    append(&mut journal, input(TOGETHER), 8);
     drop(journal);
     for _ in 0..3 {
         let since = Watch::start();
