@@ -88,8 +88,8 @@ pub struct Options {
     pub late_name: usize,
     /// How many children a node of the tree has at most; further tokens share the wildcard's.
     pub max_children: usize,
-    /// How many rows a leaf has at most, the bound on what a search costs. Beyond it the row
-    /// goes whose template has not been used for longest.
+    /// How many rows a leaf has at most, the bound on what a search costs. Beyond it a
+    /// quarter goes, those whose templates have not been used for longest.
     pub max_leaf: usize,
     /// How many rows all leaves have together when an epoch has closed; a template has one, or
     /// a few if lines of several lengths are its. Beyond it templates go that have not been used

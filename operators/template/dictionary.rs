@@ -606,14 +606,18 @@ impl Dictionary {
         self.version += 1;
     }
 
-    /// Takes out of a full leaf the row whose template has not been used for longest.
+    /// Takes out of a full leaf a quarter of its rows: those whose templates have not been used
+    /// for longest. So what it costs to choose is shared by the many lines that then have room.
     fn make_room(&mut self, leaf: u32) {
         let age = |serial: &Serial| {
             let id = self.clusters[serial].template;
             (self.entries[&id].template.last_epoch, id, *serial)
         };
-        let oldest = self.tree.rows(leaf).iter().map(age).min().expect("the leaf is full").2;
-        self.drop_cluster(oldest);
+        let mut rows: Vec<_> = self.tree.rows(leaf).iter().map(age).collect();
+        rows.sort_unstable();
+        for (_, _, serial) in &rows[..rows.len().div_ceil(4)] {
+            self.drop_cluster(*serial);
+        }
     }
 
     /// Takes a cluster out; its template goes with its last. Returns the leaf it was in.
