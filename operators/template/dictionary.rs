@@ -17,6 +17,10 @@ use crate::types::hash::{self, Map};
 /// How many clusters a template has at most. Beyond it the oldest but the first goes.
 const MEMBERS_MAX: usize = 32;
 
+/// How many templates there may always be too many while an epoch's misses are learned, so that
+/// a flood of new lines does not push out what the same epoch still needs.
+const FLOOD: usize = 1000;
+
 /// How many places at which words are being collected there are for each template that there may
 /// be. Beyond it the oldest place is forgotten, and its words are counted anew.
 const SIBLINGS_PER_TEMPLATE: usize = 4;
@@ -240,7 +244,8 @@ impl Dictionary {
     ///
     /// Each line is learned once, in the order of the first events that had it. Returns the id
     /// for each miss, by its [`seq`](Miss::seq) and sorted by it. Afterwards templates beyond the
-    /// limit are forgotten; an id that was given stays valid even so.
+    /// limit are forgotten, and if very many lines are new then on the way as well; an id that was
+    /// given stays valid even so, only [`Dictionary::get`] knows no text for it.
     pub fn merge(&mut self, epoch: u64, mut misses: Vec<Miss>) -> Vec<(u64, TemplateId)> {
         misses.sort_unstable_by_key(|miss| miss.seq);
         let mut known: Map<&str, usize> = Map::default();
@@ -260,6 +265,11 @@ impl Dictionary {
         let mut learned = Vec::with_capacity(lines.len());
         for (text, sight) in lines {
             learned.push(self.learn_line(&Line::new(text), sight));
+            if self.clusters.len()
+                > self.options.max_templates.saturating_mul(2).saturating_add(FLOOD)
+            {
+                self.shrink();
+            }
         }
         let told = misses.iter().zip(line_of).map(|(miss, line)| {
             let (serial, id) = learned[line];
@@ -270,11 +280,16 @@ impl Dictionary {
             (miss.seq, id)
         });
         let told = told.collect();
+        self.shrink();
+        told
+    }
+
+    /// Forgets the templates that have not been used for longest, as many as are too many.
+    fn shrink(&mut self) {
         while self.clusters.len() > self.options.max_templates {
             let (_, id) = *self.by_use.first().expect("a cluster has a template");
             self.forget(id);
         }
-        told
     }
 
     /// Learns one message, as an epoch of its own. Returns its id.

@@ -84,15 +84,18 @@ impl Masked {
     /// The text of a token of `message`, which must be the one that was masked.
     #[must_use]
     pub fn token<'a>(&'a self, message: &'a str, index: usize) -> &'a str {
+        std::str::from_utf8(self.bytes(message, index)).expect("tokens are cut at characters")
+    }
+
+    pub(super) fn bytes<'a>(&'a self, message: &'a str, index: usize) -> &'a [u8] {
         let token = self.tokens[index];
-        let bytes = match token.kind {
+        match token.kind {
             Kind::Plain => &message.as_bytes()[token.from as usize..token.to as usize],
             Kind::Wild => WILDCARD.as_bytes(),
             Kind::Keyed { text, .. } | Kind::Mixed { text, .. } => {
                 &self.scratch[text.0 as usize..text.1 as usize]
             }
-        };
-        std::str::from_utf8(bytes).expect("tokens are cut at characters")
+        }
     }
 
     /// The tokens of `message`, joined by a space: the form in which a line travels and is kept.

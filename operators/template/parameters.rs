@@ -17,8 +17,31 @@ pub fn parameters(
     masked: &Masked,
     out: &mut Vec<(u32, u32)>,
 ) -> bool {
+    let before = out.len();
+    let mut index = 0;
+    let step = |word: &str| {
+        let fits = match index < masked.len() {
+            true if word == WILDCARD => {
+                out.push(masked.span(index));
+                true
+            }
+            true if word.as_bytes() == masked.bytes(message, index) => {
+                masked.values(index, out);
+                true
+            }
+            _ => false,
+        };
+        index += 1;
+        fits
+    };
+    // As a rule each place is one token.
+    if template.split(' ').all(step) && index == masked.len() {
+        return true;
+    }
+    out.truncate(before);
     let pattern: Vec<&str> = template.split(' ').filter(|token| !token.is_empty()).collect();
-    let equal = |place: usize, index: usize| pattern[place] == masked.token(message, index);
+    let equal =
+        |place: usize, index: usize| pattern[place].as_bytes() == masked.bytes(message, index);
     let wild = |place: usize| pattern[place] == WILDCARD;
     let Some(starts) = align(pattern.len(), masked.len(), wild, equal) else {
         for index in 0..masked.len() {

@@ -1,4 +1,4 @@
-//! What is masked: eighteen shapes of values, each recognised by hand.
+//! What is masked: fifteen shapes of values, each recognised by hand.
 //!
 //! At a place of the text the shapes are tried in a fixed order and the first that fits wins; the
 //! text is gone through from left to right and what was masked is not looked at again. So the
@@ -38,6 +38,7 @@ impl<'a, C: Classes> Matcher<'a, C> {
             return match self.text[place] {
                 b'<' => self.unit(place),
                 b'+' | b'-' => self.number(place, before),
+                b':' if self.is(place + 1, b':') => self.address_6(place, before),
                 _ => None,
             };
         }
@@ -94,6 +95,11 @@ impl<'a, C: Classes> Matcher<'a, C> {
             }
             if self.text[place] == b'b' {
                 if let Some(end) = self.block(place) {
+                    return Some(end);
+                }
+            }
+            if class & HEX != 0 && seen & COLON != 0 {
+                if let Some(end) = self.address_6(place, before) {
                     return Some(end);
                 }
             }
@@ -285,14 +291,7 @@ impl<'a, C: Classes> Matcher<'a, C> {
 
     /// `10.0.0.1`, `10.0.0.1:80`, `/10.0.0.1`.
     fn address(&self, place: usize) -> Option<usize> {
-        let mut at = place + usize::from(self.text[place] == b'/');
-        for dot in [true, true, true, false] {
-            let end = self.run(at, DIGIT);
-            if end == at || end > at + 3 || dot && !self.is(end, b'.') {
-                return None;
-            }
-            at = end + usize::from(dot);
-        }
+        let at = self.quad(place + usize::from(self.text[place] == b'/'))?;
         if self.is(at, b':') {
             let port = self.run(at + 1, DIGIT);
             if port > at + 1 && !self.is_in(port, WORD) {
@@ -388,6 +387,69 @@ impl<'a, C: Classes> Matcher<'a, C> {
         let digits = place + 4 + usize::from(self.is(place + 4, b'-'));
         let end = self.run(digits, DIGIT);
         (end > digits).then_some(end)
+    }
+
+    /// `2001:db8::17`, `fe80::1%eth0`, `::ffff:10.0.0.1`: eight groups, or a `::` and some.
+    fn address_6(&self, place: usize, before: u16) -> Option<usize> {
+        if before & (WORD | COLON | DOT) != 0 {
+            return None;
+        }
+        let (mut at, mut groups, mut gap, mut digit) = (place, 0, None, false);
+        loop {
+            let group = at;
+            while self.is_in(at, HEX) {
+                digit |= self.is_in(at, DIGIT);
+                at += 1;
+            }
+            if at > group + 4 {
+                return None;
+            }
+            groups += usize::from(at > group);
+            if self.is(at, b':') && self.is(at + 1, b':') {
+                if gap.replace(at).is_some() {
+                    return None;
+                }
+                at += 2;
+                continue;
+            }
+            if at > group && self.is(at, b':') && self.is_in(at + 1, HEX) {
+                at += 1;
+                continue;
+            }
+            if gap.is_some() && self.is(at, b'.') && self.is_in(at + 1, DIGIT) {
+                at = self.quad(group)?;
+            }
+            break;
+        }
+        if !digit || gap.is_none() && groups != 8 {
+            return None;
+        }
+        if self.is(at, b'%') && self.is_in(at + 1, WORD) {
+            let zone = self.run(at + 1, WORD);
+            if self.ends(zone) {
+                return Some(zone);
+            }
+        }
+        self.ends(at).then_some(at)
+    }
+
+    /// The end of the four numbers `10.0.0.1` at `place`.
+    fn quad(&self, place: usize) -> Option<usize> {
+        let mut at = place;
+        for dot in [true, true, true, false] {
+            let end = self.run(at, DIGIT);
+            if end == at || end > at + 3 || dot && !self.is(end, b'.') {
+                return None;
+            }
+            at = end + usize::from(dot);
+        }
+        Some(at)
+    }
+
+    /// Whether an address may end at `place`: no word goes on, and no further part follows.
+    fn ends(&self, place: usize) -> bool {
+        let joint = matches!(self.text.get(place), Some(b':' | b'.'));
+        !self.is_in(place, WORD) && !(joint && self.is_in(place + 1, WORD | COLON))
     }
 
     /// `42`, `-1.5`, `10:30`, `2005-12-04`, `85%`: not part of a word on either side.
