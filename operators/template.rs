@@ -23,6 +23,7 @@ mod cache;
 mod class;
 mod dictionary;
 mod epoch;
+mod line;
 mod mask;
 mod parameters;
 mod pattern;

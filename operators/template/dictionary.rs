@@ -8,7 +8,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::epoch::{Miss, Usage};
-use super::mask::{self, Masked, TOKENS_MAX, WILD, WILDCARD};
+use super::line::{Line, canonical, hole, is_plain, key_of, precedes_name, wildcards};
+use super::mask::{Masked, WILD, WILDCARD};
 use super::parameters::covers;
 use super::tree::{Best, Serial, Tree};
 use super::{Options, TemplateId};
@@ -24,9 +25,6 @@ const FLOOD: usize = 1000;
 /// How many places at which words are being collected there are for each template that there may
 /// be. Beyond it the oldest place is forgotten, and its words are counted anew.
 const SIBLINGS_PER_TEMPLATE: usize = 4;
-
-/// What stands before a name. A name is a value, however few of them there are.
-const NAMED: [&str; 3] = ["user", "username", "account"];
 
 /// A template, and how it was met.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,22 +107,6 @@ struct Sight {
     seq: u64,
     last_seq: u64,
     count: u64,
-}
-
-/// A masked line, cut up.
-struct Line<'a> {
-    text: String,
-    words: Vec<&'a str>,
-    tokens: Vec<u64>,
-}
-
-impl<'a> Line<'a> {
-    fn new(text: &'a str) -> Self {
-        let words: Vec<&str> =
-            text.split(' ').filter(|word| !word.is_empty()).take(TOKENS_MAX).collect();
-        let tokens = words.iter().map(|word| token(word)).collect();
-        Line { text: words.join(" "), words, tokens }
-    }
 }
 
 /// What a search comes to.
@@ -397,9 +379,8 @@ impl Dictionary {
 
     /// How many different words may stand where one template has `own` and a line `other`.
     fn patience(&self, before: Option<&str>, own: &str, other: &str) -> usize {
-        let named = |word: &str| NAMED.iter().any(|name| word.eq_ignore_ascii_case(name));
         match (key_of(own), key_of(other)) {
-            _ if is_plain(own) && is_plain(other) => match before.is_some_and(named) {
+            _ if is_plain(own) && is_plain(other) => match before.is_some_and(precedes_name) {
                 true => self.options.late_name,
                 false => self.options.late_wildcard,
             },
@@ -662,56 +643,4 @@ impl Dictionary {
         }
         self.version += 1;
     }
-}
-
-/// The token hash of a word.
-pub(super) fn token(word: &str) -> u64 {
-    match word {
-        WILDCARD => WILD,
-        word => mask::hash(word.as_bytes()),
-    }
-}
-
-/// The text under which clusters of different lengths are one: runs of wildcards taken together.
-fn canonical(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut was_wild = false;
-    for word in line.split(' ').filter(|word| !word.is_empty()) {
-        let is_wild = word == WILDCARD;
-        if is_wild && was_wild {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(word);
-        was_wild = is_wild;
-    }
-    text
-}
-
-fn wildcards(text: &str) -> u32 {
-    text.split(' ').filter(|word| word.contains(WILDCARD)).count() as u32
-}
-
-/// Whether a token is a word and nothing else, but for punctuation around it.
-fn is_plain(word: &str) -> bool {
-    let around = ['\'', '"', '.', ',', ':', ';', '(', ')', '[', ']'];
-    let word = word.trim_matches(around);
-    !word.is_empty() && word.chars().all(char::is_alphabetic)
-}
-
-/// The key of a `key=word`.
-fn key_of(word: &str) -> Option<&str> {
-    let (key, value) = word.split_once('=')?;
-    (!key.is_empty() && is_plain(value)).then_some(key)
-}
-
-/// The hash of a row without one of its tokens.
-fn hole(cells: &[u64], place: usize) -> u64 {
-    let mut key = mask::fold(place as u64 + 1, 0x9e37_79b9_7f4a_7c15);
-    for (at, cell) in cells.iter().enumerate().filter(|(at, _)| *at != place) {
-        key = mask::fold(key ^ *cell, 0xd6e8_feb8_6659_fd93 ^ at as u64);
-    }
-    key
 }

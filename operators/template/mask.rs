@@ -295,17 +295,17 @@ fn piece<C: Classes>(
     let key_end = masked.masks.get(first_mask).map_or(to, |mask| mask.0 as usize);
     let value = key(text, class, from, key_end).filter(|value| *value < to);
 
-    if let Some(value) = value {
-        if left & DIGIT != 0 || !masks.is_empty() || literal(value) {
-            masked.masks.truncate(first_mask);
-            let start = masked.scratch.len();
-            masked.scratch.extend_from_slice(&text[from..value]);
-            masked.scratch.extend_from_slice(WILDCARD.as_bytes());
-            let place = (start as u32, masked.scratch.len() as u32);
-            let hash = hash(&masked.scratch[start..]);
-            masked.push(from, to, Kind::Keyed { value: value as u32, text: place }, hash);
-            return to;
-        }
+    if let Some(value) = value
+        && (left & DIGIT != 0 || !masks.is_empty() || literal(value))
+    {
+        masked.masks.truncate(first_mask);
+        let start = masked.scratch.len();
+        masked.scratch.extend_from_slice(&text[from..value]);
+        masked.scratch.extend_from_slice(WILDCARD.as_bytes());
+        let place = (start as u32, masked.scratch.len() as u32);
+        let hash = hash(&masked.scratch[start..]);
+        masked.push(from, to, Kind::Keyed { value: value as u32, text: place }, hash);
+        return to;
     }
     let wild = !masks.is_empty() || literal(from);
     if left & DIGIT != 0 || wild && left & ALPHANUMERIC == 0 {

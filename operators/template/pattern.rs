@@ -42,66 +42,75 @@ impl<'a, C: Classes> Matcher<'a, C> {
                 _ => None,
             };
         }
-        if class & HEX != 0 && seen & HYPHEN != 0 {
-            if let Some(end) = self.uuid(place) {
-                return Some(end);
-            }
+        if class & HEX != 0
+            && seen & HYPHEN != 0
+            && let Some(end) = self.uuid(place)
+        {
+            return Some(end);
         }
         if edge {
-            if class & (UPPER | DIGIT) != 0 {
-                if let Some(end) = self.date(place) {
-                    return Some(end);
-                }
+            if class & (UPPER | DIGIT) != 0
+                && let Some(end) = self.date(place)
+            {
+                return Some(end);
             }
-            if class & DIGIT != 0 || self.text[place] == b'<' {
-                if let Some(end) = self.unit(place) {
-                    return Some(end);
-                }
+            if (class & DIGIT != 0 || self.text[place] == b'<')
+                && let Some(end) = self.unit(place)
+            {
+                return Some(end);
             }
-            if class & LOWER != 0 && seen & SLASH != 0 && seen & COLON != 0 {
-                if let Some(end) = self.url(place) {
-                    return Some(end);
-                }
-            }
-        }
-        if class & HEX != 0 && seen & (COLON | HYPHEN) != 0 {
-            if let Some(end) = self.mac(place) {
+            if class & LOWER != 0
+                && seen & SLASH != 0
+                && seen & COLON != 0
+                && let Some(end) = self.url(place)
+            {
                 return Some(end);
             }
         }
-        if seen & DOT != 0 && (edge && class & DIGIT != 0 || class & SLASH != 0) {
-            if let Some(end) = self.address(place) {
-                return Some(end);
-            }
+        if class & HEX != 0
+            && seen & (COLON | HYPHEN) != 0
+            && let Some(end) = self.mac(place)
+        {
+            return Some(end);
         }
-        if edge && seen & AT != 0 && class & MAILBOX != 0 {
-            if let Some(end) = self.mail(place) {
-                return Some(end);
-            }
+        if seen & DOT != 0
+            && (edge && class & DIGIT != 0 || class & SLASH != 0)
+            && let Some(end) = self.address(place)
+        {
+            return Some(end);
+        }
+        if edge
+            && seen & AT != 0
+            && class & MAILBOX != 0
+            && let Some(end) = self.mail(place)
+        {
+            return Some(end);
         }
         if class & SLASH != 0 {
             return self.path(place, before);
         }
         if edge {
-            if seen & DOT != 0 && class & LABEL != 0 {
-                if let Some(end) = self.host(place) {
-                    return Some(end);
-                }
+            if seen & DOT != 0
+                && class & LABEL != 0
+                && let Some(end) = self.host(place)
+            {
+                return Some(end);
             }
-            if class & HEX != 0 {
-                if let Some(end) = self.hexadecimal(place) {
-                    return Some(end);
-                }
+            if class & HEX != 0
+                && let Some(end) = self.hexadecimal(place)
+            {
+                return Some(end);
             }
-            if self.text[place] == b'b' {
-                if let Some(end) = self.block(place) {
-                    return Some(end);
-                }
+            if self.text[place] == b'b'
+                && let Some(end) = self.block(place)
+            {
+                return Some(end);
             }
-            if class & HEX != 0 && seen & COLON != 0 {
-                if let Some(end) = self.address_6(place, before) {
-                    return Some(end);
-                }
+            if class & HEX != 0
+                && seen & COLON != 0
+                && let Some(end) = self.address_6(place, before)
+            {
+                return Some(end);
             }
         }
         self.number(place, before)
@@ -448,8 +457,10 @@ impl<'a, C: Classes> Matcher<'a, C> {
 
     /// Whether an address may end at `place`: no word goes on, and no further part follows.
     fn ends(&self, place: usize) -> bool {
-        let joint = matches!(self.text.get(place), Some(b':' | b'.'));
-        !self.is_in(place, WORD) && !(joint && self.is_in(place + 1, WORD | COLON))
+        match self.text.get(place) {
+            Some(b':' | b'.') => !self.is_in(place + 1, WORD | COLON),
+            _ => !self.is_in(place, WORD),
+        }
     }
 
     /// `42`, `-1.5`, `10:30`, `2005-12-04`, `85%`: not part of a word on either side.
@@ -507,9 +518,11 @@ pub(super) fn is_month(name: &[u8]) -> bool {
 }
 
 fn is_unit(word: &[u8]) -> bool {
-    match word {
-        b"B" | b"byte" | b"bytes" | b"ms" | b"s" | b"sec" | b"secs" | b"us" | b"ns" => true,
-        [b'K' | b'M' | b'G' | b'T', b'B'] | [b'K' | b'M' | b'G' | b'T', b'i', b'B'] => true,
-        _ => false,
-    }
+    let plain =
+        matches!(word, b"B" | b"byte" | b"bytes" | b"ms" | b"s" | b"sec" | b"secs" | b"us" | b"ns");
+    plain
+        || matches!(
+            word,
+            [b'K' | b'M' | b'G' | b'T', b'B'] | [b'K' | b'M' | b'G' | b'T', b'i', b'B']
+        )
 }

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::dictionary::{Cluster, Dictionary, Entry, Siblings, Template, token};
+use super::dictionary::{Cluster, Dictionary, Entry, Siblings, Template};
+use super::line::token;
 use super::tree::Serial;
 use super::{Options, TemplateId};
 use crate::types::hash::Map;
@@ -58,8 +59,15 @@ struct Snapshot {
     templates: Vec<TemplateShot>,
     aliases: Vec<(TemplateId, TemplateId)>,
     aliases_by_age: Vec<TemplateId>,
-    /// Oldest first: the key, whether folded, the words.
-    siblings: Vec<(u64, bool, Vec<(u64, Serial)>)>,
+    /// Oldest first.
+    siblings: Vec<SiblingsShot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SiblingsShot {
+    key: u64,
+    folded: bool,
+    words: Vec<(u64, Serial)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,7 +124,7 @@ impl Dictionary {
         aliases.sort_unstable();
         let siblings = self.siblings_by_age.iter().map(|key| {
             let siblings = &self.siblings[key];
-            (*key, siblings.folded, siblings.words.clone())
+            SiblingsShot { key: *key, folded: siblings.folded, words: siblings.words.clone() }
         });
         let snapshot = Snapshot {
             depth: self.options.depth,
@@ -219,7 +227,7 @@ fn restore(snapshot: Snapshot, options: Options) -> Option<Dictionary> {
         return None;
     }
     dictionary.aliases_by_age = snapshot.aliases_by_age.into();
-    for (key, folded, words) in snapshot.siblings {
+    for SiblingsShot { key, folded, words } in snapshot.siblings {
         dictionary.siblings_by_age.push_back(key);
         if dictionary.siblings.insert(key, Siblings { folded, words }).is_some() {
             return None;

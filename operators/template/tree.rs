@@ -207,6 +207,7 @@ impl Tree {
     }
 
     /// How many nodes there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.nodes.len() - self.free.len()
     }
