@@ -48,6 +48,26 @@ pub struct Template {
 }
 
 /// The templates of the closed epochs. See the [module](super) for the protocol.
+///
+/// ```
+/// use operators::template::{Dictionary, Masked, Options, mask, parameters};
+///
+/// let mut dictionary = Dictionary::new(Options::STANDARD);
+/// let mut masked = Masked::default();
+/// for (seq, message) in (0..).zip(["session opened for user ann", "session opened for user bob"]) {
+///     mask(message, &mut masked);
+///     if dictionary.find(&masked).is_none() {
+///         dictionary.learn(seq, seq, message, &masked);
+///     }
+/// }
+/// let id = dictionary.find(&masked).expect("it was learned");
+/// let template = dictionary.get(id).expect("it was not forgotten");
+/// assert_eq!(template.text, "session opened for user <*>");
+///
+/// let (message, mut places) = ("session opened for user bob", Vec::new());
+/// assert!(parameters(&template.text, message, &masked, &mut places));
+/// assert_eq!(places, [(24, 27)]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dictionary {
     pub(super) options: Options,

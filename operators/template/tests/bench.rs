@@ -11,7 +11,7 @@ fn best_of(count: usize, mut work: impl FnMut()) -> f64 {
         work();
         start.elapsed().as_nanos() as f64 / count as f64
     };
-    (0..15).map(|_| run()).fold(f64::INFINITY, f64::min)
+    (0..60).map(|_| run()).fold(f64::INFINITY, f64::min)
 }
 
 #[test]

@@ -1,4 +1,14 @@
 //! Against the golden outputs of the known variant, and against the labels.
+//!
+//! Mean grouping accuracy over the eight sets, by setting (line by line and by epochs alike):
+//!
+//! | late_wildcard | late_value 1, late_name as late_wildcard | late_name 1 | late_value 4 | both |
+//! |---|---|---|---|---|
+//! | 2, 3 | .959 | .959 | .959 (2), .982 (3) | as before |
+//! | 4, 5 | .951 (4 is the golden variant) | .959 | .975 | **.982** (4 is the standard) |
+//!
+//! All of the difference is on Linux: `session opened for user cyrus` and the like are one
+//! template by its labels, and `authentication failure; … user=root` and `user=guest` are two.
 
 use std::collections::BTreeMap;
 
@@ -62,18 +72,15 @@ fn line_by_line_the_partition_is_the_golden_one_but_for_founders_that_return() {
 }
 
 #[test]
-fn while_a_template_is_young_its_id_is_its_golden_online_cluster() {
+fn an_id_as_given_never_spans_two_golden_templates_but_for_founders_that_return() {
     for set in SETS {
         let (Some((contents, _)), Some(golden)) = (labelled(set), golden(set)) else { return };
         let (ids, _) = run(GOLDEN, &contents, 1, |_| 0, |_| 1);
-        // An id as given at the time never spans two final groups, nor does the golden one.
-        let wanted = golden["online_ids"].as_array().expect("a list");
         let mut group: BTreeMap<TemplateId, String> = BTreeMap::new();
         let texts = golden["templates"].as_object().expect("a map");
         let finals = golden["final_ids"].as_array().expect("a list");
         let mut odd = 0;
         for at in 0..ids.len() {
-            assert!(wanted[at].is_u64());
             let text = texts[&finals[at].to_string()].to_string();
             odd += usize::from(*group.entry(ids[at]).or_insert_with(|| text.clone()) != text);
         }
