@@ -97,6 +97,7 @@ fn epochs(lines: &[String]) -> Vec<(EpochEnd, Vec<Arc<Block>>)> {
                 text: String::new(),
                 records: Vec::new(),
                 sources: Arc::clone(&sources),
+                ended: Vec::new(),
             };
             for line in &lines[first..end.min(first + 50)] {
                 let text = Text::in_block(block.text.len(), line.len());

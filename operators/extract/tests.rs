@@ -98,6 +98,7 @@ impl Case {
             text,
             records: vec![record],
             sources: Arc::new(vec![source]),
+            ended: Vec::new(),
         };
         let mut batch = Batch::new(Arc::new(block));
         batch.events.push(Event {

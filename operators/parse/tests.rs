@@ -29,6 +29,7 @@ pub(super) fn block<'r>(receiver: &str, records: impl IntoIterator<Item = &'r st
         text: String::new(),
         records: Vec::new(),
         sources: Arc::new(vec![source]),
+        ended: Vec::new(),
     };
     for record in records {
         let text = Text::in_block(block.text.len(), record.len());

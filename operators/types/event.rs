@@ -103,6 +103,8 @@ pub struct Block {
     pub records: Vec<Record>,
     /// All sources known when the block was cut, by their number.
     pub sources: Arc<Vec<Source>>,
+    /// Sources that come to their end with it: files that were read whole.
+    pub ended: Vec<u32>,
 }
 
 impl Block {

@@ -18,6 +18,9 @@ const PLAIN: u8 = 0;
 /// The bytes of records are one LZ4 block.
 const LZ4: u8 = 1;
 
+/// The receiver whose sources are named by the paths of files.
+const FILE: &str = "file";
+
 /// Records of one source and one receipt time that follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
@@ -145,24 +148,36 @@ impl Builder {
     ) -> Option<Block> {
         let expected = self.records.len();
         let next = Builder { expected, ..Builder::default() };
-        let Builder { raw, records, .. } = std::mem::replace(self, next);
-        if records.is_empty() {
-            return None;
-        }
-        Some(block(epoch, first_seq, raw, records, sources))
+        let Builder { raw, records, positions, .. } = std::mem::replace(self, next);
+        block(epoch, first_seq, raw, records, sources, &positions)
     }
 }
 
-/// A block of these records, whose `text` lies in `raw`.
+/// A block of these records, whose `text` lies in `raw`; `None` if there is nothing to say.
 pub(super) fn block(
     epoch: u64,
     first_seq: u64,
     raw: Vec<u8>,
     mut records: Vec<Record>,
     sources: &Arc<Vec<Source>>,
-) -> Block {
+    positions: &[Position],
+) -> Option<Block> {
+    let ended = ended(positions, sources);
+    if records.is_empty() && ended.is_empty() {
+        return None;
+    }
     let text = text_view(raw, &mut records);
-    Block { epoch, first_seq, text, records, sources: Arc::clone(sources) }
+    Some(Block { epoch, first_seq, text, records, sources: Arc::clone(sources), ended })
+}
+
+/// The numbers of the files that have been read whole.
+fn ended(positions: &[Position], sources: &[Source]) -> Vec<u32> {
+    let complete = positions.iter().filter(|position| position.complete);
+    let number = |position: &Position| {
+        let its = |source: &Source| source.receiver == FILE && source.name == position.path;
+        sources.iter().position(its).map(|number| number as u32)
+    };
+    complete.filter_map(number).collect()
 }
 
 /// The records' bytes as text; in a record that is not UTF-8, U+FFFD stands for what is not.

@@ -37,6 +37,8 @@ pub enum Control {
         /// Who said so, and why.
         note: String,
     },
+    /// The program is stopping in good order; nothing comes after it until the next start.
+    Stop,
     /// Written by a newer program.
     Unknown {
         /// Its code.
@@ -52,6 +54,7 @@ impl Control {
             Control::Tick { .. } => 1,
             Control::Reload { .. } => 2,
             Control::Verdict { .. } => 3,
+            Control::Stop => 4,
             Control::Unknown { code, .. } => *code,
         };
         out.extend_from_slice(&code.to_le_bytes());
@@ -67,6 +70,7 @@ impl Control {
                 put_text(out, verdict);
                 put_text(out, note);
             }
+            Control::Stop => {}
             Control::Unknown { bytes, .. } => out.extend_from_slice(bytes),
         }
     }
@@ -87,6 +91,7 @@ impl Control {
                 verdict: cursor.text()?,
                 note: cursor.text()?,
             },
+            4 => Control::Stop,
             code => Control::Unknown { code, bytes: cursor.0.to_vec() },
         })
     }
@@ -106,6 +111,7 @@ impl Control {
             Control::Tick { .. } => 10,
             Control::Reload { what, content } => what.len() + content.len() + 22,
             Control::Verdict { verdict, note, .. } => verdict.len() + note.len() + 38,
+            Control::Stop => 2,
             Control::Unknown { bytes, .. } => bytes.len() + 2,
         }
     }
@@ -127,6 +133,7 @@ mod tests {
             Control::Tick { at: EventTime(-5) },
             Control::Reload { what: "rules".into(), content: vec![0, 255, 7] },
             Control::Verdict { alert: [9; 16], verdict: "benign".into(), note: "ann: ok".into() },
+            Control::Stop,
             Control::Unknown { code: 900, bytes: vec![1, 2] },
         ];
         for control in controls {

@@ -174,10 +174,9 @@ fn fed(frame: &Frame<'_>, state: &mut State, from: u64) -> Result<Option<Fed>, M
             let sources = &state.sources.table;
             let decoded = block::decode(frame.payload, sources.len())?;
             let first_seq = decoded.head.first_seq;
-            (decoded.head.count > 0).then(|| {
-                let raw = decoded.raw.into_owned();
-                Fed::Block(Arc::new(block::block(epoch, first_seq, raw, decoded.records, sources)))
-            })
+            let (raw, positions) = (decoded.raw.into_owned(), &decoded.head.positions);
+            let block = block::block(epoch, first_seq, raw, decoded.records, sources, positions);
+            block.map(|block| Fed::Block(Arc::new(block)))
         }
         Kind::Control => Some(Fed::Control { epoch, control: Control::decode(frame.payload)? }),
         Kind::EpochEnd => Some(ended(epoch, state)),

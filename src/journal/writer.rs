@@ -351,6 +351,7 @@ impl<F: FnMut(Fed)> Work<F> {
             self.take_control(control)?;
         }
         if !self.leave_open.load(Ordering::Acquire) {
+            self.journal.control(Control::Stop, None);
             self.journal.tick();
         }
         self.journal.mark_clean();

@@ -183,8 +183,14 @@ fn bench_extract() {
         }
         events.push(event);
     }
-    let block =
-        Block { epoch: 0, first_seq: 0, text, records: Vec::new(), sources: Arc::new(Vec::new()) };
+    let block = Block {
+        epoch: 0,
+        first_seq: 0,
+        text,
+        records: Vec::new(),
+        sources: Arc::new(Vec::new()),
+        ended: Vec::new(),
+    };
     let mut batch = Batch::new(Arc::new(block));
     batch.events = events;
     for slots in [ID_CACHE_SLOTS, 0] {

@@ -1,0 +1,141 @@
+//! Deals the journal's blocks to the workers, epoch by epoch.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use operators::types::{Block, EpochEnd, EventTime, Hand};
+
+use super::{IN_FLIGHT, Progress};
+use crate::journal::{Control, Fed};
+
+/// A worker's share of an epoch, and whether a checkpoint is taken at its end.
+pub(super) struct Dealt {
+    pub(super) hand: Hand,
+    pub(super) checkpoint: Option<Checkpoint>,
+}
+
+/// What is wanted at the end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    /// All that changed, to start again from.
+    State,
+    /// The shared models alone, at the end of a run that keeps nothing.
+    Models,
+}
+
+/// The dealer's end of the way to a worker.
+pub(super) struct Way {
+    sender: SyncSender<Dealt>,
+    thread: Arc<OnceLock<Thread>>,
+}
+
+/// The worker's end.
+pub(super) struct Inlet {
+    pub(super) receiver: Receiver<Dealt>,
+    pub(super) thread: Arc<OnceLock<Thread>>,
+}
+
+pub(super) fn channel() -> (Way, Inlet) {
+    let (sender, receiver) = sync_channel(IN_FLIGHT as usize);
+    let thread = Arc::new(OnceLock::new());
+    (Way { sender, thread: Arc::clone(&thread) }, Inlet { receiver, thread })
+}
+
+/// Gathers an epoch and deals it out. Blocks go round robin; nothing depends on who gets which.
+pub struct Dealer {
+    ways: Vec<Way>,
+    blocks: Vec<Arc<Block>>,
+    ended: Vec<u32>,
+    sources: u32,
+    received_until: EventTime,
+    last: bool,
+    /// How often a checkpoint is taken; `None` if nothing is kept.
+    interval: Option<Duration>,
+    checkpointed: Instant,
+    progress: Arc<Progress>,
+}
+
+impl Dealer {
+    pub(super) fn new(
+        ways: Vec<Way>,
+        interval: Option<Duration>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        Dealer {
+            ways,
+            blocks: Vec::new(),
+            ended: Vec::new(),
+            sources: 0,
+            received_until: EventTime::MIN,
+            last: false,
+            interval,
+            checkpointed: Instant::now(),
+            progress,
+        }
+    }
+
+    /// Takes what the journal hands on. Waits while the workers are behind.
+    pub fn deal(&mut self, fed: Fed) {
+        match fed {
+            Fed::Block(block) => {
+                self.ended.extend(&block.ended);
+                self.sources = self.sources.max(block.sources.len() as u32);
+                self.blocks.push(block);
+            }
+            Fed::Control { control, .. } => self.last |= control == Control::Stop,
+            Fed::EpochEnd { epoch, next_seq, received_at_max } => {
+                self.received_until = self.received_until.max(received_at_max);
+                self.deal_out(epoch, next_seq);
+            }
+        }
+    }
+
+    fn deal_out(&mut self, epoch: u64, next_seq: u64) {
+        let end = EpochEnd {
+            epoch,
+            next_seq,
+            received_until: self.received_until,
+            ended: std::mem::take(&mut self.ended),
+            sources: self.sources,
+        };
+        let last = std::mem::take(&mut self.last);
+        let checkpoint = match self.interval {
+            Some(interval) if last || self.checkpointed.elapsed() >= interval => {
+                self.checkpointed = Instant::now();
+                Some(Checkpoint::State)
+            }
+            None if last => Some(Checkpoint::Models),
+            _ => None,
+        };
+        let records: usize = self.blocks.iter().map(|block| block.records.len()).sum();
+        self.progress.records.fetch_add(records as u64, Ordering::Relaxed);
+        self.progress.dealt.store(epoch, Ordering::Release);
+        let peers = self.ways.len();
+        let blocks = std::mem::take(&mut self.blocks);
+        for (index, way) in self.ways.iter().enumerate() {
+            let mine = blocks.iter().skip(index).step_by(peers).cloned().collect();
+            let hand = Hand { end: end.clone(), blocks: mine };
+            // A worker that is gone has panicked, and then so is the process.
+            if way.sender.send(Dealt { hand, checkpoint }).is_err() {
+                return;
+            }
+            if let Some(thread) = way.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Dealer {
+    fn drop(&mut self) {
+        for way in self.ways.drain(..) {
+            drop(way.sender);
+            if let Some(thread) = way.thread.get() {
+                thread.unpark();
+            }
+        }
+    }
+}
