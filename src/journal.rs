@@ -65,6 +65,9 @@
 //! - A crash leaves at most one unfinished group at the end, which is cut and reported. Any other
 //!   bad byte is [`Damage`]: it is named, nothing is cut unless a repair is asked for, and a
 //!   repair moves aside what it cuts and never lets a lost sequence number or epoch be used again.
+//! - Where a file system brings a file's later pages to the disk before earlier ones, a power
+//!   failure may leave a hole among bytes that were never acknowledged. That is named as damage
+//!   too: nothing in the file tells it from bytes that were right once.
 //! - While the disk refuses (full, faulty) nothing is taken and nothing acknowledged; what was
 //!   half written is cut off, and written again until it works.
 
