@@ -80,7 +80,7 @@ pub struct Dictionary {
     /// The templates by when they were last used.
     pub(super) by_use: BTreeSet<(u64, TemplateId)>,
     pub(super) aliases: Map<TemplateId, TemplateId>,
-    /// The keys of `aliases`, oldest first; those that are gone are passed over.
+    /// The keys of `aliases`, oldest first. An alias that is gone keeps its place.
     pub(super) aliases_by_age: VecDeque<TemplateId>,
     pub(super) siblings: Map<u64, Siblings>,
     /// The keys of `siblings`, oldest first.
@@ -249,7 +249,7 @@ impl Dictionary {
     /// limit are forgotten, and if very many lines are new then on the way as well; an id that was
     /// given stays valid even so, only [`Dictionary::get`] knows no text for it.
     pub fn merge(&mut self, epoch: u64, mut misses: Vec<Miss>) -> Vec<(u64, TemplateId)> {
-        misses.sort_unstable_by_key(|miss| miss.seq);
+        misses.sort_unstable_by(|a, b| (a.seq, &a.line).cmp(&(b.seq, &b.line)));
         let mut known: Map<&str, usize> = Map::default();
         let mut lines: Vec<(&str, Sight)> = Vec::new();
         let mut line_of = Vec::with_capacity(misses.len());
