@@ -8,9 +8,10 @@
 //!
 //! # What is text
 //!
-//! The message is scanned unless it is a structured body whose fields lie within it (JSON, Windows,
-//! CEF, audit, access logs): those have said all. In `key=value` text, which may have words between
-//! its pairs, it is scanned around the values that the fields have explained. Command lines
+//! The message is scanned, unless its event is an access log line or a record of Windows or of
+//! Linux audit, or the message is a JSON body whose fields lie within it: then the fields have said
+//! all. In `key=value` text, which may have words between its pairs, it is scanned around the
+//! values that the fields have explained. Command lines
 //! and URLs in fields are scanned too, for addresses, names, files and programs, but not for
 //! accounts: `net user bob` proves nothing.
 //!
@@ -28,6 +29,8 @@
 //! - an IPv4-mapped IPv6 address is the IPv4 address: one peer is written both ways by two
 //!   programs on one machine, depending on how they opened their sockets (RFC 4291, 2.5.5.2). NAT64
 //!   addresses (`64:ff9b::/96`) stay as they are: translation is a fact about the network;
+//! - the path of a Windows file and the name of a program in `.exe` are in lower case: the system
+//!   does not tell `C:\WINDOWS` from `C:\Windows`, and its own records write both;
 //! - `.\name` is an account without a domain: the dot means "this machine".
 //!
 //! And where a reading could go either way:
@@ -39,8 +42,12 @@
 //! - `name@host` in text is the domain or address behind the sign; whose mailbox it is, is not
 //!   known. As the value of a field or key for accounts it is an account;
 //! - a process is `name:pid` where both are known, by whichever fields (`Image` and `ProcessId`,
-//!   `comm` and `pid`); the host is no part of it, as in the known system. A bare process id or
-//!   name goes if the event also has it with the other. The parent's bare process id is no entity;
+//!   `comm` and `pid`); the host is no part of it, as in the known system. The parent's bare process
+//!   id is no entity;
+//! - what an event says twice, it says once in full: a bare process id or name goes beside
+//!   `name:pid`, and an account in text beside the same with its domain;
+//! - the header's program is a process, unless it is the name of a class or module (`dfs.DataNode`),
+//!   a Windows provider or a CEF product;
 //! - a program's path in `Image` or `exe` is a file and, by its last component, a process; in text
 //!   only a file. `name.exe` alone in text is a process;
 //! - a dotted name behind `from` or a key for machines is a host, elsewhere a domain if its last
@@ -60,12 +67,13 @@ mod tests;
 use std::fmt::Write;
 
 pub use self::identity::{canonical, entity_id};
-pub use self::scan::{Found, MENTIONS_MAX, Mention, scan};
+pub use self::scan::{Found, MENTIONS_MAX, Mention, scan, scan_of};
 
 use self::domains::is_host;
-use self::fields::{Fields, PARTS, Part, Rule, What};
+use self::fields::{Fields, NAMES_MAX, PARTS, Part, Rule, What};
 use self::identity::Ids;
 use crate::types::event::{Batch, Event, Field, Flags, Format, Text, Value};
+use crate::types::hash::Map;
 use crate::types::{EntityRef, Kind, Place, Role};
 
 /// How many entities of one event are kept, unless told otherwise.
@@ -98,8 +106,12 @@ pub struct Extractor {
     ids: Ids,
     fields: Fields,
     found: Found,
+    /// What the names of this batch's fields mean: a parser writes equal names at one place.
+    names: Map<Text, Option<Rule>>,
     /// The entities of the event at hand.
     list: Vec<EntityRef>,
+    /// A copy of them, while some are dropped.
+    whole: Vec<EntityRef>,
     /// Its fields that mean something.
     hits: Vec<(Field, Rule)>,
     /// The parts of its message that fields have explained, in bytes.
@@ -131,7 +143,9 @@ impl Extractor {
             ids: Ids::new(options.id_cache_slots),
             fields: Fields::new(),
             found: Found::default(),
+            names: Map::default(),
             list: Vec::new(),
+            whole: Vec::new(),
             hits: Vec::new(),
             covered: Vec::new(),
             name: String::new(),
@@ -142,6 +156,7 @@ impl Extractor {
     /// Finds the entities of all events of a batch; what entities the batch had are forgotten.
     pub fn extract(&mut self, batch: &mut Batch) {
         batch.entities.clear();
+        self.names.clear();
         for index in 0..batch.events.len() {
             self.list.clear();
             self.covered.clear();
@@ -150,7 +165,7 @@ impl Extractor {
             self.header(batch, &event);
             self.fields(batch, &event);
             self.message(batch, &event);
-            self.drop_partial_processes(batch);
+            self.drop_partial(batch, event.format);
             self.list.sort_by_key(|entity| entity.kind);
             let start = batch.entities.len() as u32;
             batch.entities.extend_from_slice(&self.list);
@@ -169,7 +184,10 @@ impl Extractor {
             return;
         }
         let Some(program) = program_of(batch, event.app) else { return };
-        let pid = if event.procid.is_empty() { None } else { Some(Value::Text(event.procid)) };
+        let pid = Some(Value::Text(event.procid)).filter(|pid| process_id(batch, *pid).is_some());
+        if is_class(batch.text(program), pid.is_some()) {
+            return;
+        }
         self.process(batch, program, pid, Place::Header, Role::None);
     }
 
@@ -181,8 +199,11 @@ impl Extractor {
         self.hits.clear();
         for index in event.fields.0..event.fields.1 {
             let field = batch.fields[index as usize];
-            let Some(rule) = self.fields.rule(batch.text(field.name)) else { continue };
-            if rule.audit && event.format != Format::Audit {
+            let Some(rule) = self.rule(batch, field.name) else { continue };
+            let writer = event.format == Format::Windows
+                && rule.what == What::Pid(Part::Only)
+                && batch.text(field.name).ends_with("ID");
+            if writer || (rule.audit && event.format != Format::Audit) {
                 continue;
             }
             note_half(&mut halves, batch, &field, rule);
@@ -200,6 +221,18 @@ impl Extractor {
         }
     }
 
+    /// What a field of that name means.
+    fn rule(&mut self, batch: &Batch, name: Text) -> Option<Rule> {
+        if let Some(rule) = self.names.get(&name) {
+            return *rule;
+        }
+        let rule = self.fields.rule(batch.text(name));
+        if self.names.len() < NAMES_MAX {
+            self.names.insert(name, rule);
+        }
+        rule
+    }
+
     fn field(
         &mut self,
         batch: &mut Batch,
@@ -211,7 +244,7 @@ impl Extractor {
         let (role, place) = (rule.role, Place::Field);
         if let What::Pid(part) = rule.what {
             let part = part as usize;
-            let bare = part == Part::Only as usize && halves.pids[part].is_some();
+            let bare = part == Part::Only as usize && event.format != Format::Windows;
             if bare && !halves.programs[part] && !halves.images[part] {
                 self.bare_pid(batch, value, role);
             }
@@ -254,8 +287,8 @@ impl Extractor {
                 let kinds = [Kind::Ip, Kind::Domain, Kind::Host, Kind::File, Kind::Process];
                 self.scanned(batch, text, place, &kinds);
             }
-            What::Message if offset_in(batch, text, event.message) != Some(0) => {
-                self.scanned(batch, text, place, &Kind::ALL);
+            What::Message if !same_place(batch, text, event.message) => {
+                self.rendered(batch, event, text);
             }
             _ => return,
         }
@@ -351,16 +384,41 @@ impl Extractor {
         self.add_name(batch, Kind::Process, Place::Field, role);
     }
 
-    fn message(&mut self, batch: &mut Batch, event: &Event) {
-        let free = matches!(event.format, Format::Plain | Format::KeyValue);
-        if event.message.is_empty() || !(free || !has_fields_within(batch, event)) {
-            return;
+    /// A text in a field. That of a Windows record says once more what its other fields have said,
+    /// and in fewer words.
+    fn rendered(&mut self, batch: &mut Batch, event: &Event, text: Text) {
+        let says = |what: What| !matches!(what, What::Machine | What::Message | What::Pid(_));
+        let said = self.hits.iter().any(|(_, rule)| says(rule.what));
+        if event.format != Format::Windows || !said {
+            self.scanned(batch, text, Place::Field, &Kind::ALL);
         }
-        self.scanned(batch, event.message, Place::Text, &Kind::ALL);
+    }
+
+    fn message(&mut self, batch: &mut Batch, event: &Event) {
+        let free = match event.format {
+            Format::Plain | Format::KeyValue => true,
+            Format::Json | Format::Cef => !has_fields_within(batch, event),
+            Format::Windows | Format::Access | Format::Audit => false,
+        };
+        if free {
+            self.scanned_of(batch, event.app, event.message, Place::Text, &Kind::ALL);
+        }
     }
 
     /// What a text mentions, of some kinds.
     fn scanned(&mut self, batch: &mut Batch, whole: Text, place: Place, kinds: &[Kind]) {
+        self.scanned_of(batch, Text::NONE, whole, place, kinds);
+    }
+
+    /// What a text that a program wrote mentions, of some kinds.
+    fn scanned_of(
+        &mut self,
+        batch: &mut Batch,
+        program: Text,
+        whole: Text,
+        place: Place,
+        kinds: &[Kind],
+    ) {
         let mut text = batch.text(whole);
         if text.len() > self.scan_bytes {
             let mut end = self.scan_bytes;
@@ -371,7 +429,7 @@ impl Extractor {
             self.cut = true;
         }
         let mut found = std::mem::take(&mut self.found);
-        scan(text, &mut found);
+        scan_of(batch.text(program), text, &mut found);
         self.cut |= found.is_cut();
         for mention in found.mentions() {
             let span = mention.span();
@@ -431,23 +489,47 @@ impl Extractor {
         room
     }
 
-    /// Drops `1234` and `sshd` where there is `sshd:1234`.
-    fn drop_partial_processes(&mut self, batch: &Batch) {
-        let is_process = |entity: &&EntityRef| entity.kind == Kind::Process;
-        if self.list.iter().filter(is_process).count() < 2 {
+    /// Drops what other entities of the event say more fully: `1234` and `sshd` beside `sshd:1234`,
+    /// in text `bob` beside `CORP\bob`, and in JSON, where a service stands for its program,
+    /// the header's `shop:77` beside a field's `java:77`.
+    fn drop_partial(&mut self, batch: &Batch, format: Format) {
+        let more = |kind| self.list.iter().filter(|entity| entity.kind == kind).count() > 1;
+        if !more(Kind::Process) && !more(Kind::User) {
             return;
         }
-        let names: Vec<&str> =
-            self.list.iter().filter(is_process).map(|entity| batch.text(entity.value)).collect();
-        self.list.retain(|entity| {
-            let name = batch.text(entity.value);
-            let part_of = |whole: &&str| {
-                let halves = whole.rsplit_once(':');
-                halves.is_some_and(|(program, pid)| program == name || pid == name)
+        self.whole.clear();
+        self.whole.extend_from_slice(&self.list);
+        self.list.retain(|part| {
+            let others = self.whole.iter().filter(|whole| whole.kind == part.kind);
+            let says_more: fn(&Batch, &EntityRef, &EntityRef, Format) -> bool = match part.kind {
+                Kind::Process => is_process_of,
+                Kind::User if part.place != Place::Header => is_account_of,
+                _ => return true,
             };
-            entity.kind != Kind::Process || !names.iter().any(part_of)
+            !others.into_iter().any(|whole| says_more(batch, part, whole, format))
         });
     }
+}
+
+/// Whether `whole` is the process `part` by name and process id.
+fn is_process_of(batch: &Batch, part: &EntityRef, whole: &EntityRef, format: Format) -> bool {
+    let Some((program, pid)) = batch.text(whole.value).rsplit_once(':') else { return false };
+    let name = batch.text(part.value);
+    let service = format == Format::Json
+        && part.place == Place::Header
+        && whole.place == Place::Field
+        && name.rsplit_once(':').is_some_and(|(_, same)| same == pid);
+    program == name || pid == name || service
+}
+
+/// Whether `whole` is the account `part`, which stands in text, with its domain.
+fn is_account_of(batch: &Batch, part: &EntityRef, whole: &EntityRef, _: Format) -> bool {
+    let (name, whole) = (batch.text(part.value), batch.text(whole.value));
+    let user = match whole.split_once('\\') {
+        Some((_, user)) => user,
+        None => whole.rsplit_once('@').map_or("", |(user, _)| user),
+    };
+    part.place != Place::Field && user.eq_ignore_ascii_case(name)
 }
 
 /// Marks the entities of an event's text that lie in a parameter of its template.
@@ -482,6 +564,20 @@ fn offset_in(batch: &Batch, inner: Text, outer: Text) -> Option<usize> {
     (offset + inner.len() <= outer.len()).then_some(offset)
 }
 
+/// Whether two pieces of text are the same piece.
+fn same_place(batch: &Batch, one: Text, other: Text) -> bool {
+    one.len() == other.len() && offset_in(batch, one, other) == Some(0)
+}
+
+/// Whether a program's name in a header is rather that of a class or module: its last part in
+/// capitals, or many parts and no process id.
+fn is_class(name: &str, has_pid: bool) -> bool {
+    let Some((before, last)) = name.rsplit_once('.') else { return false };
+    let deep = !has_pid && before.contains('.');
+    (deep || last.starts_with(|first: char| first.is_ascii_uppercase()))
+        && !last.eq_ignore_ascii_case("exe")
+}
+
 /// Whether the message is a structured body: some field lies within it and is not all of it.
 fn has_fields_within(batch: &Batch, event: &Event) -> bool {
     let within = |text: Text| {
@@ -504,10 +600,8 @@ fn note_half(halves: &mut Halves, batch: &Batch, field: &Field, rule: Rule) {
                 halves.domains[part as usize].get_or_insert(text);
             }
         }
-        (What::Pid(part), value) => {
-            if process_id(batch, value).is_some() {
-                halves.pids[part as usize].get_or_insert(value);
-            }
+        (What::Pid(part), value) if process_id(batch, value).is_some() => {
+            halves.pids[part as usize].get_or_insert(value);
         }
         (What::Program(part), Value::Text(text)) => {
             halves.programs[part as usize] |= program_of(batch, text).is_some();

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
+use super::shapes;
 use crate::types::hash;
 use crate::types::{EntityId, Kind};
 
@@ -36,8 +37,8 @@ pub fn entity_id(kind: Kind, canonical: &str) -> EntityId {
 /// - user: `DOM\name` and `name@dom` are `dom:name`, else `name`; lower case, NFC. The domain `.`
 ///   means "this machine" and is none.
 /// - host, domain: lower case, no dots at the end, NFC.
-/// - file: NFC.
-/// - process: `name:pid`, `name` or `pid` as given.
+/// - file: NFC; a Windows path in lower case.
+/// - process: `name:pid`, `name` or `pid` as given; the name in lower case if it ends in `.exe`.
 ///
 /// White space around a name is no part of it.
 pub fn canonical(kind: Kind, value: &str, out: &mut String) -> bool {
@@ -55,10 +56,19 @@ pub fn canonical(kind: Kind, value: &str, out: &mut String) -> bool {
             compose(out);
         }
         Kind::File => {
-            out.push_str(value);
+            match shapes::has_drive(value.as_bytes()) || value.starts_with('\\') {
+                true => lower(value, out),
+                false => out.push_str(value),
+            }
             compose(out);
         }
-        Kind::Process => out.push_str(value),
+        Kind::Process => {
+            let program = value.rsplit_once(':').map_or(value, |(program, _)| program);
+            match program.len() > 4 && program.to_ascii_lowercase().ends_with(".exe") {
+                true => lower(value, out),
+                false => out.push_str(value),
+            }
+        }
     }
     !out.is_empty()
 }
@@ -280,11 +290,15 @@ mod tests {
             (Kind::User, ".\\Alice", "alice"),
             (Kind::User, "CORP\\\\alice", "Alice@Corp"),
             (Kind::File, "/tmp/e\u{301}", " /tmp/\u{e9}"),
+            (Kind::File, "C:\\WINDOWS\\system32\\Cmd.exe", "c:\\Windows\\System32\\cmd.exe"),
+            (Kind::Process, "PowerShell.EXE:12", "powershell.exe:12"),
+            (Kind::Process, "Cmd.exe", "cmd.exe"),
             (Kind::Domain, "B\u{dc}CHER.example.", "b\u{fc}cher.example"),
         ] {
             assert_eq!(id(kind, one), id(kind, other), "{one} {other}");
         }
         assert_ne!(id(Kind::File, "/A"), id(Kind::File, "/a"));
+        assert_ne!(id(Kind::Process, "X:1"), id(Kind::Process, "x:1"));
         assert_ne!(id(Kind::Ip, "64:ff9b::10.9.8.7"), id(Kind::Ip, "10.9.8.7"));
     }
 

@@ -98,7 +98,6 @@ impl Case {
             text,
             records: vec![record],
             sources: Arc::new(vec![source]),
-            ended: Vec::new(),
         };
         let mut batch = Batch::new(Arc::new(block));
         batch.events.push(Event {

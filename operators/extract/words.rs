@@ -85,7 +85,14 @@ impl Word {
     pub(super) fn may_name(self) -> bool {
         matches!(
             self,
-            Word::Other | Word::Root | Word::Anonymous | Word::Ftp | Word::Su | Word::Dns
+            Word::Other
+                | Word::Root
+                | Word::Anonymous
+                | Word::Ftp
+                | Word::Su
+                | Word::Dns
+                | Word::Cron
+                | Word::Ok
         )
     }
 
@@ -99,426 +106,108 @@ impl Word {
     }
 }
 
-const WORDS: &[(Word, &[&str])] = &[
-    (Word::User, &["user"]),
+const WORDS: &[(Word, &str)] = &[
+    (Word::User, "user"),
     (
         Word::Account,
-        &[
-            "username",
-            "user_name",
-            "usr",
-            "usrname",
-            "acct",
-            "logname",
-            "ruser",
-            "suser",
-            "duser",
-            "accountname",
-            "account_name",
-            "targetusername",
-            "subjectusername",
-            "sasl_username",
-            "dbuser",
-            "db_user",
-            "remote_user",
-            "remoteuser",
-            "src_user",
-            "dst_user",
-            "srcuser",
-            "dstuser",
-            "loginname",
-            "login_name",
-            "samaccountname",
-            "user-name",
-            "principal",
-        ],
+        "username user_name usr usrname acct logname ruser suser duser accountname \
+         account_name targetusername subjectusername sasl_username dbuser db_user \
+         remote_user remoteuser src_user dst_user srcuser dstuser loginname login_name \
+         samaccountname user-name principal",
     ),
-    (Word::AccountOf, &["account", "logon"]),
-    (Word::Host, &["host", "hostname"]),
+    (Word::AccountOf, "account logon"),
+    (Word::Host, "host hostname"),
     (
         Word::Machine,
-        &[
-            "host_name",
-            "host-name",
-            "server",
-            "servername",
-            "server_name",
-            "computername",
-            "computer_name",
-            "workstationname",
-            "machine",
-            "machinename",
-            "nodename",
-            "dvchost",
-            "dhost",
-            "dsthost",
-            "dst_host",
-            "dest_host",
-            "desthost",
-            "devname",
-            "fqdn",
-        ],
+        "host_name host-name server servername server_name computername computer_name \
+         workstationname machine machinename nodename dvchost dhost dsthost dst_host \
+         dest_host desthost devname fqdn",
     ),
     (
         Word::Peer,
-        &[
-            "rhost",
-            "client",
-            "clientname",
-            "client_name",
-            "shost",
-            "srchost",
-            "src_host",
-            "remote_host",
-            "remotehost",
-        ],
+        "rhost client clientname client_name shost srchost src_host remote_host remotehost",
     ),
-    (Word::MachineOf, &["workstation", "computer"]),
-    (Word::Name, &["name"]),
+    (Word::MachineOf, "workstation computer"),
+    (Word::Name, "name"),
     (
         Word::Source,
-        &[
-            "src",
-            "srcip",
-            "src_ip",
-            "source",
-            "sourceip",
-            "source_ip",
-            "sourceaddress",
-            "saddr",
-            "c-ip",
-            "ipaddress",
-            "rip",
-            "remote",
-            "remote_addr",
-            "remote_ip",
-            "remoteip",
-            "clientip",
-            "client_ip",
-            "peer",
-            "peer_addr",
-            "orig_h",
-            "callerip",
-            "srcaddr",
-            "source_address",
-            "raddr",
-            "attacker",
-        ],
+        "src srcip src_ip source sourceip source_ip sourceaddress saddr c-ip ipaddress rip \
+         remote remote_addr remote_ip remoteip clientip client_ip peer peer_addr orig_h \
+         callerip srcaddr source_address raddr attacker",
     ),
     (
         Word::Target,
-        &[
-            "dst",
-            "dstip",
-            "dst_ip",
-            "dest",
-            "destip",
-            "dest_ip",
-            "destination",
-            "destinationip",
-            "destination_ip",
-            "destaddress",
-            "daddr",
-            "dstaddr",
-            "lip",
-            "laddr",
-            "resp_h",
-            "s-ip",
-            "upstream",
-            "target",
-            "toward",
-            "towards",
-        ],
+        "dst dstip dst_ip dest destip dest_ip destination destinationip destination_ip \
+         destaddress daddr dstaddr lip laddr resp_h s-ip upstream target toward towards",
     ),
-    (Word::From, &["from"]),
-    (Word::To, &["to"]),
-    (Word::For, &["for"]),
-    (Word::By, &["by"]),
-    (Word::On, &["on", "onto"]),
-    (Word::In, &["in", "into"]),
-    (Word::Of, &["of"]),
-    (Word::As, &["as"]),
-    (Word::Invalid, &["invalid", "illegal", "nonexistent", "non-existent", "nonexisting"]),
-    (Word::Authenticating, &["authenticating", "disconnecting", "authenticate"]),
-    (Word::Outcome, &["failed", "accepted", "postponed", "partial", "rejected", "denied"]),
+    (Word::From, "from"),
+    (Word::To, "to"),
+    (Word::For, "for"),
+    (Word::By, "by"),
+    (Word::On, "on onto"),
+    (Word::In, "in into"),
+    (Word::Of, "of"),
+    (Word::As, "as"),
+    (Word::Invalid, "invalid illegal nonexistent non-existent nonexisting"),
+    (Word::Authenticating, "authenticating disconnecting authenticate"),
+    (Word::Outcome, "failed accepted postponed partial rejected denied"),
     (
         Word::Method,
-        &[
-            "password",
-            "publickey",
-            "pubkey",
-            "none",
-            "hostbased",
-            "keyboard-interactive",
-            "keyboard-interactive/pam",
-            "gssapi-with-mic",
-            "gssapi-keyex",
-            "gssapi",
-            "kerberos",
-            "certificate",
-            "challenge-response",
-        ],
+        "password publickey pubkey none hostbased keyboard-interactive \
+         keyboard-interactive/pam gssapi-with-mic gssapi-keyex gssapi kerberos certificate \
+         challenge-response",
     ),
-    (Word::Authentication, &["authentication", "auth"]),
-    (Word::Failure, &["failure", "failures"]),
-    (Word::Attempts, &["attempts", "attempt"]),
-    (Word::Exceeded, &["exceeded"]),
-    (Word::Changed, &["changed", "expired", "expires"]),
-    (Word::Su, &["su"]),
-    (Word::Session, &["session", "sessions"]),
-    (Word::Logged, &["logged", "logging", "logs"]),
-    (Word::Login, &["login", "logins"]),
-    (Word::Root, &["root"]),
-    (Word::Anonymous, &["anonymous"]),
-    (Word::Ftp, &["ftp"]),
-    (Word::Ok, &["ok", "fail"]),
-    (Word::Cron, &["cmd", "cmdout", "cmdend", "reload", "list", "replace", "begin", "end"]),
-    (Word::Sudo, &["tty", "pwd", "command"]),
+    (Word::Authentication, "authentication auth"),
+    (Word::Failure, "failure failures"),
+    (Word::Attempts, "attempts attempt"),
+    (Word::Exceeded, "exceeded"),
+    (Word::Changed, "changed expired expires"),
+    (Word::Su, "su"),
+    (Word::Session, "session sessions"),
+    (Word::Logged, "logged logging logs"),
+    (Word::Login, "login logins"),
+    (Word::Root, "root"),
+    (Word::Anonymous, "anonymous"),
+    (Word::Ftp, "ftp"),
+    (Word::Ok, "ok fail"),
+    (Word::Cron, "cmd cmdout cmdend reload list replace begin end"),
+    (Word::Sudo, "tty pwd command"),
     (
         Word::Program,
-        &[
-            "comm",
-            "process_name",
-            "processname",
-            "process-name",
-            "procname",
-            "proc",
-            "program",
-            "exe",
-            "sproc",
-            "dproc",
-        ],
+        "comm process_name processname process-name procname proc program exe sproc dproc",
     ),
-    (Word::Process, &["process"]),
-    (Word::Pid, &["pid", "processid", "process_id"]),
+    (Word::Process, "process"),
+    (Word::Pid, "pid processid process_id"),
     (
         Word::Url,
-        &[
-            "uri",
-            "url",
-            "request",
-            "request_uri",
-            "requesturi",
-            "endpoint",
-            "route",
-            "referer",
-            "referrer",
-            "location",
-            "href",
-            "cs-uri-stem",
-            "uri_path",
-            "urlpath",
-            "url_path",
-        ],
+        "uri url request request_uri requesturi endpoint route referer referrer location \
+         href cs-uri-stem uri_path urlpath url_path",
     ),
-    (
-        Word::Version,
-        &["version", "ver", "release", "build", "firmware", "rv", "revision", "v", "versions"],
-    ),
-    (
-        Word::Http,
-        &[
-            "get", "post", "put", "delete", "head", "options", "patch", "connect", "trace",
-            "propfind",
-        ],
-    ),
+    (Word::Version, "version ver release build firmware rv revision v versions"),
+    (Word::Http, "get post put delete head options patch connect trace propfind"),
     (
         Word::Dns,
-        &[
-            "query",
-            "qname",
-            "domain",
-            "lookup",
-            "resolve",
-            "resolved",
-            "resolving",
-            "dns",
-            "cname",
-            "nameserver",
-            "mx",
-            "ptr",
-            "site",
-            "sni",
-            "rrname",
-            "zone",
-        ],
+        "query qname domain lookup resolve resolved resolving dns cname nameserver mx ptr \
+         site sni rrname zone",
     ),
-    (Word::Nobody, &["unknown", "null", "nil", "undefined", "n/a", "unset"]),
+    (Word::Nobody, "unknown null nil undefined n/a unset"),
     (
         Word::Stop,
-        &[
-            "a",
-            "about",
-            "accounts",
-            "action",
-            "adapter",
-            "added",
-            "agent",
-            "all",
-            "already",
-            "an",
-            "and",
-            "any",
-            "application",
-            "are",
-            "at",
-            "authority",
-            "be",
-            "been",
-            "bridge",
-            "buffer",
-            "bus",
-            "but",
-            "cache",
-            "can",
-            "cannot",
-            "child",
-            "class",
-            "config",
-            "configuration",
-            "connected",
-            "connection",
-            "control",
-            "controller",
-            "could",
-            "count",
-            "created",
-            "credential",
-            "credentials",
-            "data",
-            "database",
-            "defined",
-            "deleted",
-            "did",
-            "directory",
-            "disabled",
-            "disconnected",
-            "does",
-            "doesn't",
-            "down",
-            "enabled",
-            "entry",
-            "error",
-            "event",
-            "exists",
-            "field",
-            "file",
-            "group",
-            "groups",
-            "had",
-            "has",
-            "have",
-            "id",
-            "identifier",
-            "identity",
-            "info",
-            "information",
-            "input",
-            "instance",
-            "interaction",
-            "interface",
-            "is",
-            "key",
-            "keys",
-            "level",
-            "limit",
-            "local",
-            "locked",
-            "lost",
-            "manager",
-            "memory",
-            "message",
-            "mode",
-            "model",
-            "module",
-            "more",
-            "namespace",
-            "names",
-            "new",
-            "no",
-            "not",
-            "object",
-            "option",
-            "or",
-            "output",
-            "page",
-            "permission",
-            "permissions",
-            "policy",
-            "port",
-            "preferences",
-            "privilege",
-            "privileges",
-            "profile",
-            "profiles",
-            "properties",
-            "property",
-            "quota",
-            "record",
-            "removed",
-            "requested",
-            "requests",
-            "right",
-            "rights",
-            "role",
-            "roles",
-            "runtime",
-            "schema",
-            "script",
-            "security",
-            "service",
-            "services",
-            "setting",
-            "settings",
-            "slice",
-            "some",
-            "space",
-            "state",
-            "status",
-            "still",
-            "stopped",
-            "store",
-            "switch",
-            "system",
-            "table",
-            "task",
-            "template",
-            "terminated",
-            "that",
-            "the",
-            "then",
-            "there",
-            "this",
-            "thread",
-            "time",
-            "timed",
-            "timeout",
-            "token",
-            "tools",
-            "type",
-            "unit",
-            "unreachable",
-            "up",
-            "update",
-            "used",
-            "using",
-            "value",
-            "variable",
-            "verification",
-            "via",
-            "was",
-            "when",
-            "where",
-            "which",
-            "will",
-            "with",
-            "without",
-            "logout",
-            "http",
-            "https",
-            "uid",
-            "gid",
-        ],
+        "a about accounts action adapter added agent all already an and any application are \
+         at authority be been bridge buffer bus but cache can cannot child class config \
+         configuration connected connection control controller could count created \
+         credential credentials data database defined deleted did directory disabled \
+         disconnected does doesn't down enabled entry error event exists field file group \
+         groups had has have id identifier identity info information input instance \
+         interaction interface is key keys level limit local locked lost manager memory \
+         message mode model module more namespace names new no not object option or output \
+         page permission permissions policy port preferences privilege privileges profile \
+         profiles properties property quota record removed requested requests right rights \
+         role roles runtime schema script security service services setting settings slice \
+         some space state status still stopped store switch system table task template \
+         terminated that the then there this thread time timed timeout token tools type \
+         unit unreachable up update used using value variable verification via was when \
+         where which will with without logout http https uid gid",
     ),
 ];
 
@@ -528,14 +217,29 @@ static TABLE: Table<WORD_SLOTS> = {
     let mut table = Table::new();
     let mut group = 0;
     while group < WORDS.len() {
-        let mut word = 0;
-        while word < WORDS[group].1.len() {
-            table = table.with(WORDS[group].1[word], WORDS[group].0 as u8);
-            word += 1;
-        }
+        table = table.with(WORDS[group].1, WORDS[group].0 as u8);
         group += 1;
     }
     table
+};
+
+/// For each first letter, the lengths of the words that begin with it, as bits: turns most words
+/// away before the table is asked.
+static LENGTHS: [u32; 32] = {
+    let mut lengths = [0; 32];
+    let mut group = 0;
+    while group < WORDS.len() {
+        let bytes = WORDS[group].1.as_bytes();
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = word_end(bytes, start);
+            assert!(end - start < 32 && bytes[start].is_ascii_lowercase());
+            lengths[(bytes[start] & 31) as usize] |= 1 << (end - start);
+            start = end + 1;
+        }
+        group += 1;
+    }
+    lengths
 };
 
 /// What a word says. `bytes[start..end]` is the word; what lies behind it is only read to be
@@ -551,6 +255,10 @@ pub(super) fn word(bytes: &[u8], start: usize, end: usize) -> Word {
         }
         all
     };
+    let len = end - start;
+    if len == 0 || len > 31 || LENGTHS[usize::from(bytes[start] & 31)] >> len & 1 == 0 {
+        return Word::Other;
+    }
     match TABLE.get(bytes, start, end) {
         Some(value) => MEANINGS[usize::from(value)],
         None => Word::Other,
@@ -574,20 +282,26 @@ impl<const N: usize> Table<N> {
         Table { tags: [0; N], keys: [(0, 0); N], lens: [0; N], values: [0; N] }
     }
 
-    /// This table with one word more. Not compiled if the word is in it already.
-    pub(super) const fn with(mut self, word: &str, value: u8) -> Self {
-        let bytes = word.as_bytes();
-        let (head, tail) = ends(bytes);
-        let (mut slot, tag) = place::<N>(head, tail, bytes.len());
-        while self.tags[slot] != 0 {
-            let same = self.keys[slot].0 == head && self.keys[slot].1 == tail;
-            assert!(!(same && self.lens[slot] as usize == bytes.len()), "a word stands twice");
-            slot = (slot + 1) % N;
+    /// This table with the words of `words`, which single spaces separate. Not compiled if one of
+    /// them is in it already.
+    pub(super) const fn with(mut self, words: &str, value: u8) -> Self {
+        let bytes = words.as_bytes();
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = word_end(bytes, start);
+            let (head, tail) = ends(bytes, start, end);
+            let (mut slot, tag) = place::<N>(head, tail, end - start);
+            while self.tags[slot] != 0 {
+                let same = self.keys[slot].0 == head && self.keys[slot].1 == tail;
+                assert!(!(same && self.lens[slot] as usize == end - start), "a word stands twice");
+                slot = (slot + 1) % N;
+            }
+            self.tags[slot] = tag;
+            self.keys[slot] = (head, tail);
+            self.lens[slot] = (end - start) as u8;
+            self.values[slot] = value;
+            start = end + 1;
         }
-        self.tags[slot] = tag;
-        self.keys[slot] = (head, tail);
-        self.lens[slot] = bytes.len() as u8;
-        self.values[slot] = value;
         self
     }
 
@@ -611,7 +325,7 @@ impl<const N: usize> Table<N> {
                     }
                 }
             }
-            None => ends(&bytes[start..end]),
+            None => ends(bytes, start, end),
         };
         let (mut slot, tag) = place::<N>(head, tail, len);
         while self.tags[slot] != 0 {
@@ -631,15 +345,24 @@ impl<const N: usize> Table<N> {
 /// bytes of a run that differ by more than case are made equal.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 
-/// The first and the last eight bytes of a word, folded; a shorter word is filled up with zeros.
-const fn ends(bytes: &[u8]) -> (u64, u64) {
-    let short = bytes.len() < 8;
+/// The end of the word at `start`: a space, or the end of all.
+const fn word_end(bytes: &[u8], start: usize) -> usize {
+    let mut end = start;
+    while end < bytes.len() && bytes[end] != b' ' {
+        end += 1;
+    }
+    end
+}
+
+/// The first and the last eight bytes of the word `bytes[start..end]`, folded; a shorter word is
+/// filled up with zeros.
+const fn ends(bytes: &[u8], start: usize, end: usize) -> (u64, u64) {
+    let width = if end - start < 8 { end - start } else { 8 };
     let (mut head, mut tail) = (0, 0);
-    let width = if short { bytes.len() } else { 8 };
     let mut index = 0;
     while index < width {
-        head |= ((bytes[index] | 0x20) as u64) << (8 * index);
-        tail |= ((bytes[bytes.len() - width + index] | 0x20) as u64) << (8 * index);
+        head |= ((bytes[start + index] | 0x20) as u64) << (8 * index);
+        tail |= ((bytes[end - width + index] | 0x20) as u64) << (8 * index);
         index += 1;
     }
     (head, tail)
@@ -659,7 +382,7 @@ mod tests {
     #[test]
     fn every_word_is_found_in_any_case_and_at_any_distance_from_the_end() {
         for (meaning, words) in WORDS {
-            for text in *words {
+            for text in words.split(' ') {
                 assert!(text.len() <= 16 || *meaning == Word::Method);
                 for spelled in [text.to_string(), text.to_uppercase()] {
                     for tail in ["", "=", "=value and more"] {

