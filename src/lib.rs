@@ -1,5 +1,9 @@
 //! The program: everything that touches the outside world.
 
+pub mod cli;
+pub mod config;
 pub mod intake;
 pub mod journal;
 pub mod storage;
+pub mod telemetry;
+pub mod verbs;

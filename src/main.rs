@@ -1,3 +1,7 @@
 //! Runs the program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    seerflow_dataflow::cli::main().into()
+}
