@@ -49,7 +49,8 @@ impl Progress {
         self.bar.set_message(super::escape::escape(text).into_owned());
     }
 
-    /// Runs something that prints, with the bar out of the way.
+    /// Runs something that prints, with the bar out of the way. It must not use the bar itself, which
+    /// is locked meanwhile.
     pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
@@ -78,7 +79,8 @@ mod tests {
             reader.advance(30);
             reader.advance(12);
             reader.say("a\x1b[2J");
-            assert_eq!(progress.aside(|| progress.position()), 42);
+            assert_eq!(progress.aside(|| "said"), "said");
+            assert_eq!(progress.position(), 42);
             progress.finish();
         }
     }

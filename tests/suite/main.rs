@@ -1,1 +1,4 @@
 //! One binary for all end-to-end tests; each `tests/*.rs` file of its own would be one more link.
+
+mod cli;
+mod configs;
