@@ -15,6 +15,7 @@ pub mod summary;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use clap::Parser;
 
@@ -131,6 +132,13 @@ pub fn configuration(global: &Global, more: Vec<Flag>) -> Result<Loaded, Failure
     let mut flags = global.flags();
     flags.extend(more);
     Ok(config::load(&Sources::read(global.config.as_deref(), flags)?)?)
+}
+
+/// What `--state DIR` sets.
+#[must_use]
+pub fn state_flag(dir: Option<&Path>) -> Vec<Flag> {
+    let flag = |dir: &Path| Flag::named("--state", "state.dir", &dir.to_string_lossy());
+    dir.map(flag).into_iter().collect()
 }
 
 /// Starts the log as the configuration and the flags say.

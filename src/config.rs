@@ -86,10 +86,12 @@ impl Flag {
         Flag { flag: format!("--set {path}"), path, value: value.to_owned() }
     }
 
-    /// A flag of its own that stands for a key. The value is taken as it is, not as YAML.
+    /// A flag of its own that stands for a key. The value is taken as it is: it is no YAML, and
+    /// names no variables.
     #[must_use]
     pub fn named(flag: &str, path: &str, value: &str) -> Self {
-        let quoted = serde_json::to_string(value).expect("a string can be written as JSON");
+        let literal = value.replace("${", "$${");
+        let quoted = serde_json::to_string(&literal).expect("a string can be written as JSON");
         let value = if value.parse::<u64>().is_ok() { value.to_owned() } else { quoted };
         Flag { flag: flag.to_owned(), path: path.to_owned(), value }
     }

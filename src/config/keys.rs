@@ -277,11 +277,7 @@ fn collect(paths: &mut Vec<String>, section: &str, keys: &[Key]) {
 #[must_use]
 pub fn names_in(section: &str) -> Vec<&'static Entry> {
     let mut entries: Vec<&Entry> = all().filter(|entry| split(&entry.path).0 == section).collect();
-    entries.sort_by_key(|entry| match entry.effect {
-        Effect::Now => 0,
-        Effect::Later => 1,
-        Effect::Alias(_) => 2,
-    });
+    entries.sort_by_key(|entry| entry.rank);
     entries
 }
 

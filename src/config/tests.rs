@@ -90,6 +90,16 @@ fn flags_take_any_yaml_value_and_lists_replace_while_maps_merge() {
 }
 
 #[test]
+fn the_value_of_a_flag_of_its_own_is_taken_as_it_is() {
+    for dir in ["2026", "a: b", "${HOME}/x", "[x]", "null", "'"] {
+        let flags = vec![Flag::named("--state", "state.dir", dir)];
+        let loaded = load(&Sources { flags, ..Sources::default() }).unwrap();
+        assert_eq!(loaded.settings.state.dir, PathBuf::from(dir));
+        assert_eq!(loaded.value("state.dir").unwrap().1.to_string(), "--state");
+    }
+}
+
+#[test]
 fn a_variable_becomes_what_its_key_wants_and_never_structure() {
     let mut sources = sources(
         "receivers:\n  syslog_udp_port: ${PORT:-9090}\n  stdin_enabled: ${STDIN}\n  file_paths: \
