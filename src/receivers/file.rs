@@ -115,8 +115,7 @@ impl Plan {
             counters: counters.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
-        let follower =
-            follow::Follower::new(self.options, self.patterns, positions.to_vec(), link);
+        let follower = follow::Follower::new(self.options, self.patterns, positions.to_vec(), link);
         let task = spawn_thread("file", move || follower.run())?;
         Ok(Receiver { name: "file", counters, bound: Vec::new(), tasks: vec![task] })
     }

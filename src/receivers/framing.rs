@@ -528,11 +528,10 @@ mod tests {
             (b"6 <34>a\n7 <34>b\r\n", &["<34>a", "<34>b"]),
             (b"5 <34>a\n5 <34>b\n", &["<34>a", "<34>b"]),
             (b"7 <34>a\nb", &["<34>a\nb"]),
-            (b"26 <34>1 - h a - - - msg one!26 <34>1 - h a - - - msg two!<34>next\n", &[
-                "<34>1 - h a - - - msg one!",
-                "<34>1 - h a - - - msg two!",
-                "<34>next",
-            ]),
+            (
+                b"26 <34>1 - h a - - - msg one!26 <34>1 - h a - - - msg two!<34>next\n",
+                &["<34>1 - h a - - - msg one!", "<34>1 - h a - - - msg two!", "<34>next"],
+            ),
             (b"2026-11-22 plain text\n12 monkeys\n", &["2026-11-22 plain text", "12 monkeys"]),
             (b"no priority\n5 <34>a is content\n", &["no priority", "5 <34>a is content"]),
             (b"\n\n<34>a\n\n", &["<34>a"]),
@@ -614,9 +613,28 @@ mod tests {
     /// Bytes of which every part means something to a framer.
     fn hostile(seed: u64) -> Vec<u8> {
         const PIECES: [&[u8]; 22] = [
-            b"<34>", b"\n", b"\r\n", b"\0", b"5 <34>a", b"9 <13>abcde", b"26 ", b"-5 <", b"007 <1>",
-            b"99999999 <34>", b"{", b"x", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b" ", b"1", b">",
-            b"\xff", b"80 <34>", b"6 <34>a\n", b"\r", b"65 <34>", b"7 <34>b\r\n",
+            b"<34>",
+            b"\n",
+            b"\r\n",
+            b"\0",
+            b"5 <34>a",
+            b"9 <13>abcde",
+            b"26 ",
+            b"-5 <",
+            b"007 <1>",
+            b"99999999 <34>",
+            b"{",
+            b"x",
+            b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            b" ",
+            b"1",
+            b">",
+            b"\xff",
+            b"80 <34>",
+            b"6 <34>a\n",
+            b"\r",
+            b"65 <34>",
+            b"7 <34>b\r\n",
         ];
         let next = |i: u64| mix(seed.wrapping_mul(1_000).wrapping_add(i)) as usize;
         (0..1 + next(0) % 24).flat_map(|i| PIECES[next(i as u64 + 1) % 22]).copied().collect()

@@ -114,8 +114,8 @@ impl Reader {
     fn cut(&mut self, bytes: &[u8], finish: bool) -> Result<(), Stopped> {
         let mut lines = std::mem::replace(&mut self.lines, Lines::new(1));
         let mut record = |line: &[u8], flags: Flags, _: u64| {
-            let full = self.intake.is_full()
-                || self.intake.bytes.len() + line.len() > INTAKE_BYTES_MAX;
+            let full =
+                self.intake.is_full() || self.intake.bytes.len() + line.len() > INTAKE_BYTES_MAX;
             if full && !self.intake.ends.is_empty() {
                 self.flush()?;
             }

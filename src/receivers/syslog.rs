@@ -81,13 +81,21 @@ pub(super) struct Bound {
 pub(super) fn bind(options: &Options) -> Result<Bound, StartError> {
     let udp = options.udp.map(|address| {
         let key = "receivers.syslog_udp_port";
-        udp_socket(address, options.receive_buffer_bytes)
-            .map_err(|source| StartError::Bind { address, protocol: Protocol::Udp, key, source })
+        udp_socket(address, options.receive_buffer_bytes).map_err(|source| StartError::Bind {
+            address,
+            protocol: Protocol::Udp,
+            key,
+            source,
+        })
     });
     let tcp = options.tcp.map(|address| {
         let key = "receivers.syslog_tcp_port";
-        tcp_socket(address)
-            .map_err(|source| StartError::Bind { address, protocol: Protocol::Tcp, key, source })
+        tcp_socket(address).map_err(|source| StartError::Bind {
+            address,
+            protocol: Protocol::Tcp,
+            key,
+            source,
+        })
     });
     Ok(Bound { options: options.clone(), udp: udp.transpose()?, tcp: tcp.transpose()? })
 }
@@ -121,7 +129,8 @@ impl Bound {
         let sources = Arc::new(sources::Sources::new("syslog", self.options.sources_max));
         let mut bound = Vec::new();
         let mut tasks = Vec::new();
-        let started = |error: std::io::Error| StartError::Thread { receiver: "syslog", source: error };
+        let started =
+            |error: std::io::Error| StartError::Thread { receiver: "syslog", source: error };
         if let Some(socket) = self.udp {
             bound.push((Protocol::Udp, socket.local_addr().map_err(started)?));
             let given = socket2::SockRef::from(&socket).recv_buffer_size().unwrap_or(0);

@@ -229,8 +229,7 @@ impl Documents {
         }
         self.tally.unterminated += u64::from(flags.has(Flags::UNTERMINATED));
         self.state = State::Between;
-        let given =
-            record(self.buffer.trim_ascii_end(), flags, std::mem::take(&mut self.taken));
+        let given = record(self.buffer.trim_ascii_end(), flags, std::mem::take(&mut self.taken));
         self.buffer.clear();
         given
     }
@@ -292,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_file_is_known_by_its_beginning() {
-        let yes = ["{\n \"a\": 1\n}", "[\n {\"a\": 1}]", "[{}]", "{\"a\":1}{\"a\":2}\n", "Record 1\n{\n"];
+        let yes =
+            ["{\n \"a\": 1\n}", "[\n {\"a\": 1}]", "[{}]", "{\"a\":1}{\"a\":2}\n", "Record 1\n{\n"];
         let no = [
             "{\"a\": 1}\n{\n",
             "[Sun Dec 04 04:47:44 2005] [notice] x\n",
@@ -313,7 +313,20 @@ mod tests {
     #[test]
     fn the_documents_do_not_depend_on_how_the_bytes_were_cut() {
         const PIECES: [&str; 14] = [
-            "{", "}", "[", "]", "\"", "\\", "\n", ",", ":", "Record 7\n", "x", " ", "{\"a\":1}", "\"b\":",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            "\\",
+            "\n",
+            ",",
+            ":",
+            "Record 7\n",
+            "x",
+            " ",
+            "{\"a\":1}",
+            "\"b\":",
         ];
         for seed in 0..20_000u64 {
             let piece = |i: u64| PIECES[mix(seed << 8 | i) as usize % PIECES.len()];

@@ -100,9 +100,8 @@ impl Feed {
     /// Takes the next bytes of the file.
     pub(super) fn take(&mut self, bytes: &[u8], link: &Link) -> Result<(), Stopped> {
         let Feed { splitter, outlet } = self;
-        let mut record = |record: &[u8], flags: Flags, taken: u64| {
-            outlet.record(record, flags, taken, link)
-        };
+        let mut record =
+            |record: &[u8], flags: Flags, taken: u64| outlet.record(record, flags, taken, link);
         match splitter {
             Splitter::Lines(lines) => lines.push(bytes, &mut record)?,
             Splitter::Documents(documents) => documents.push(bytes, &mut record)?,
@@ -114,9 +113,8 @@ impl Feed {
     /// Takes what has begun for whole.
     pub(super) fn end_record(&mut self, flags: Flags, link: &Link) -> Result<(), Stopped> {
         let Feed { splitter, outlet } = self;
-        let mut record = |record: &[u8], flags: Flags, taken: u64| {
-            outlet.record(record, flags, taken, link)
-        };
+        let mut record =
+            |record: &[u8], flags: Flags, taken: u64| outlet.record(record, flags, taken, link);
         match splitter {
             Splitter::Lines(lines) => lines.finish(flags, &mut record)?,
             Splitter::Documents(documents) => documents.finish(flags, &mut record)?,
@@ -159,8 +157,8 @@ impl Outlet {
         taken: u64,
         link: &Link,
     ) -> Result<(), Stopped> {
-        let full = self.intake.is_full()
-            || self.intake.bytes.len() + record.len() > INTAKE_BYTES_MAX;
+        let full =
+            self.intake.is_full() || self.intake.bytes.len() + record.len() > INTAKE_BYTES_MAX;
         if full && !self.intake.ends.is_empty() {
             self.hand_over(link)?;
         }

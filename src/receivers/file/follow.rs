@@ -346,6 +346,9 @@ impl Follower {
                 count(&self.link.counters.gaps, 1);
                 tracing::warn!(receiver = "file", path = %path.display(), "file was cut meanwhile");
             }
+            // Another file has its inode now; a copy of it may still turn up.
+            let read_to = known.offset;
+            remember(&mut self.left, Left { position: known, read_to, recent: Vec::new() });
         }
         let same = |left: &&Left| {
             Inode::at(&left.position) == inode && content::begins_as(&text.head, &left.position)
@@ -385,9 +388,8 @@ impl Follower {
             position.fingerprint == copy.fingerprint
                 && position.fingerprint_len == copy.fingerprint_len
         };
-        let agrees = |at: u64, bytes: &[u8]| {
-            text.before(at).is_some_and(|before| before.ends_with(bytes))
-        };
+        let agrees =
+            |at: u64, bytes: &[u8]| text.before(at).is_some_and(|before| before.ends_with(bytes));
         for tail in self.tails.values().filter(|tail| alike(tail.position())) {
             let left = tail.left();
             if tail.gone.is_some() {

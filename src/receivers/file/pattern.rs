@@ -52,8 +52,7 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Reads a pattern.
     pub(super) fn new(text: &str) -> Result<Self, PatternError> {
-        let syntax =
-            |reason: String| PatternError::Syntax { pattern: text.to_owned(), reason };
+        let syntax = |reason: String| PatternError::Syntax { pattern: text.to_owned(), reason };
         if text.is_empty() {
             return Err(syntax("it is empty".to_owned()));
         }
@@ -128,7 +127,8 @@ impl Pattern {
             // Of what was opened, not of what the path may mean by now.
             let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
             if !real.starts_with(root.canonicalize()?) {
-                let text = format!("leads to `{}`, outside of `{}`", real.display(), root.display());
+                let text =
+                    format!("leads to `{}`, outside of `{}`", real.display(), root.display());
                 return Err(Error::new(ErrorKind::PermissionDenied, text));
             }
         }

@@ -232,9 +232,8 @@ impl Replay {
         };
         let known = self.positions.iter().find(known);
         // One that was complete and has grown since is read on from where it was.
-        let grown = |known: &Position| {
-            known.offset < metadata.len() && matches!(reader, Reader::Plain(_))
-        };
+        let grown =
+            |known: &Position| known.offset < metadata.len() && matches!(reader, Reader::Plain(_));
         if known.is_some_and(|known| known.complete && !grown(known)) {
             return Ok(());
         }

@@ -186,7 +186,6 @@ impl Tail {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "errors of the file inside, of the journal outside")]
     fn read_plain(
         &mut self,
         file: &File,
@@ -246,8 +245,7 @@ impl Tail {
         self.feed.end_record(Flags::UNTERMINATED, link)?;
         self.feed.flush(link)?;
         let (fingerprint, fingerprint_len) = content::fingerprint(&[]);
-        let start =
-            Position { fingerprint, fingerprint_len, offset: 0, ..self.position().clone() };
+        let start = Position { fingerprint, fingerprint_len, offset: 0, ..self.position().clone() };
         let source = Source { receiver: "file".into(), name: start.path.clone() };
         let lines = Splitter::Lines(Lines::new(options.line_max));
         self.feed = Feed::new(source, Some(start), None, lines);

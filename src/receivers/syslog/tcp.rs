@@ -93,12 +93,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 /// Gives a connection a place, if need be another one's.
-fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    shared: &Arc<Shared>,
-    connections: &mut JoinSet<()>,
-) {
+fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, connections: &mut JoinSet<()>) {
     let peer = peer.ip().to_canonical();
     let mut places = shared.places.lock().expect("places are only counted");
     let Some(place) = places.take(peer, &shared.options, &shared.counters) else {
@@ -252,8 +247,7 @@ impl<'a> Connection<'a> {
             let within = self.framer.is_within_frame();
             let frame_end = within.then(|| self.frame_began + options.frame_timeout);
             let silence = self.heard + options.idle_timeout;
-            let wake =
-                [flush, line_end, frame_end, Some(silence)].into_iter().flatten().min();
+            let wake = [flush, line_end, frame_end, Some(silence)].into_iter().flatten().min();
             let wake = wake.expect("silence always has an end");
             tokio::select! {
                 biased;
@@ -293,7 +287,9 @@ impl<'a> Connection<'a> {
                 self.take(&scratch[..read]);
                 Some(read)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
                 Some(0)
             }
             // Reset or broken: what was read before counts.

@@ -257,7 +257,8 @@ impl KernelDrops {
     fn count(&mut self, counters: &Counters) {
         let Some(inode) = self.inode else { return };
         let tables = ["/proc/net/udp", "/proc/net/udp6"];
-        let drops = tables.iter().find_map(|table| drops(&std::fs::read_to_string(table).ok()?, inode));
+        let drops =
+            tables.iter().find_map(|table| drops(&std::fs::read_to_string(table).ok()?, inode));
         if let Some(drops) = drops {
             // The kernel's counter goes round.
             count(&counters.dropped_kernel, u64::from(drops.wrapping_sub(self.seen)));
