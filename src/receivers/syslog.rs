@@ -39,7 +39,8 @@ pub struct Options {
     pub backlog_bytes_max: usize,
     /// How many connections may be open.
     pub connections_max: usize,
-    /// How many connections one peer address may have open.
+    /// How many connections one peer address may have open. As many as all may share is no
+    /// danger: when places are short, the peer that has most gives way.
     pub connections_per_peer_max: usize,
     /// A connection on which nothing came for so long is closed.
     pub idle_timeout: Duration,
@@ -61,7 +62,7 @@ impl Options {
             receive_buffer_bytes: 32 << 20,
             backlog_bytes_max: 64 << 20,
             connections_max: 1_024,
-            connections_per_peer_max: 256,
+            connections_per_peer_max: 1_024,
             idle_timeout: Duration::from_secs(300),
             frame_timeout: Duration::from_secs(60),
             flush_after: Duration::from_secs(1),

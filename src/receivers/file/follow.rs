@@ -549,7 +549,7 @@ impl Notices {
         };
         let watcher = notify::recommended_watcher(notice);
         if let Err(error) = &watcher {
-            tracing::info!(receiver = "file", %error, "no notices from the system; files are polled");
+            tracing::info!(receiver = "file", %error, "no notices of the system; files are polled");
         }
         Notices { watcher: watcher.ok(), watched: BTreeSet::new(), names, wake, _waker: waker }
     }

@@ -106,7 +106,8 @@ impl Pattern {
         let mut paths = Vec::new();
         for (seen, entry) in walk.into_iter().enumerate() {
             if seen == ENTRIES_MAX {
-                tracing::warn!(pattern = %self.text, "more than {ENTRIES_MAX} entries; rest skipped");
+                let max = ENTRIES_MAX;
+                tracing::warn!(pattern = %self.text, max, "too many entries; rest skipped");
                 break;
             }
             let Ok(entry) = entry else { continue };

@@ -76,6 +76,8 @@ pub(super) struct Tail {
     recent: Vec<u8>,
     pub(super) seen: Option<Shape>,
     grown: Instant,
+    /// The last attempt to read it failed, and that was told.
+    complained: bool,
     /// Since when no pattern names it.
     pub(super) gone: Option<Instant>,
 }
@@ -103,6 +105,7 @@ impl Tail {
             feed: Feed::new(source, Some(position), None, Splitter::Lines(Lines::new(line_max))),
             seen: None,
             grown: Instant::now(),
+            complained: false,
             gone: None,
         }
     }
@@ -173,12 +176,16 @@ impl Tail {
         match read {
             Ok(done) => {
                 self.file = Some(file);
+                self.complained = false;
                 done
             }
             // Stale handles and the like: it is opened anew, at the same place, when it is found.
             Err(error) => {
-                count(&link.counters.file_errors, 1);
-                tracing::warn!(receiver = "file", path = %self.path.display(), %error, "cannot read");
+                if !std::mem::replace(&mut self.complained, true) {
+                    count(&link.counters.file_errors, 1);
+                    let path = self.path.display();
+                    tracing::warn!(receiver = "file", %path, %error, "cannot read");
+                }
                 self.seen = None;
                 self.feed.flush(link)?;
                 Ok((Turn::End, None))
@@ -298,7 +305,7 @@ impl Tail {
         if let Err(error) = &result {
             count(&link.counters.file_errors, 1);
             let path = self.path.display();
-            tracing::warn!(receiver = "file", %path, %error, "compressed file is broken; rest skipped");
+            tracing::warn!(receiver = "file", %path, %error, "broken compression; rest skipped");
         }
         if result.is_ok() && read == buffer.len() {
             self.feed.flush(link)?;

@@ -1,20 +1,23 @@
 //! Syslog connections: as many as are allowed, each with its own framing and its own patience.
 //!
 //! A sender waits while the journal is behind: its connection is not read. What was read before
-//! a connection broke is kept. When all places are taken, the connection that has been silent
-//! longest gives way, first among those that never sent anything whole; so connections that are
-//! only opened cannot lock out a sender. Only if all are active is the new one refused.
+//! a connection broke is kept. When all places are taken, a connection that is not active gives
+//! way: one of the peer that has most of them, first one that never sent anything whole, and the
+//! longest idle of those. So connections that are only opened cannot lock out a sender, and no
+//! peer can take the places of others. Only if all are active is the new one refused.
 //!
 //! Memory: a connection holds the frame that is not whole (at most `message_max`) and the records
 //! of the last 20 ms (at most [`INTAKE_BYTES_MAX`] and one read).
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use operators::types::{Flags, Source};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -84,6 +87,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 if complaint.now() {
                     tracing::warn!(receiver = "syslog", %error, "cannot accept connections");
                 }
+                let code = error.raw_os_error().map(Errno::from_raw);
+                if matches!(code, Some(Errno::EMFILE | Errno::ENFILE)) {
+                    // The limit is lower than ours; whoever is idle gives way all the same.
+                    let mut places = shared.places.lock().expect("places are only counted");
+                    let _ = places.evict(None, &shared.counters);
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
@@ -130,6 +139,12 @@ struct Place {
     leave: CancellationToken,
 }
 
+impl Place {
+    fn last(&self) -> (bool, Instant) {
+        *self.last.lock().expect("an instant is only replaced")
+    }
+}
+
 impl Places {
     fn take(&mut self, peer: IpAddr, options: &Options, counters: &Counters) -> Option<Arc<Place>> {
         let of_peer = self.per_peer.get(&peer).copied().unwrap_or(0);
@@ -150,15 +165,18 @@ impl Places {
         Some(place)
     }
 
-    /// Sends away the longest idle connection, of this peer if one is given.
+    /// Sends away a connection that is not active, of this peer if one is given: one of the peer
+    /// that has most, and there one that never sent anything whole, and there the longest idle.
     fn evict(&mut self, peer: Option<IpAddr>, counters: &Counters) -> Option<()> {
-        let last = |place: &Place| *place.last.lock().expect("an instant is only replaced");
+        let idle = |place: &&Arc<Place>| {
+            let (active, since) = place.last();
+            !active || since.elapsed() >= ACTIVE_WITHIN
+        };
         let candidates = self.taken.values().filter(|place| peer.is_none_or(|p| p == place.peer));
-        let place = candidates.min_by_key(|place| last(place))?.clone();
-        let (active, since) = last(&place);
-        if active && since.elapsed() < ACTIVE_WITHIN {
-            return None;
-        }
+        let place = candidates
+            .filter(idle)
+            .min_by_key(|place| (Reverse(self.per_peer[&place.peer]), place.last()))?
+            .clone();
         place.leave.cancel();
         self.give_back(&place);
         count(&counters.evicted, 1);

@@ -159,7 +159,16 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_idle_connections_do_not_keep_out_a_good_one() {
-    let mut rig = Rig::new(usual(), 64).await;
+    for options in [
+        Options { connections_max: 256, ..usual() },
+        Options { connections_per_peer_max: 256, ..usual() },
+    ] {
+        a_good_one_among_a_thousand(options).await;
+    }
+}
+
+async fn a_good_one_among_a_thousand(options: Options) {
+    let mut rig = Rig::new(options, 64).await;
     let mut good = rig.connect();
     good.write_all(b"<34>before\n").unwrap();
     assert_eq!(texts(&mut rig.intakes, 1).await, ["<34>before"]);
@@ -388,4 +397,52 @@ async fn the_logger_of_util_linux_is_understood() {
         let counted = rig.counted();
         assert_eq!((counted.framing_errors, counted.unterminated), (0, 0), "{options:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_peer_that_has_most_connections_gives_way() {
+    let mut rig = Rig::new(Options { connections_max: 8, ..usual() }, 64).await;
+    // All of 127/8 is this machine.
+    let from = |address: &str| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let address: SocketAddr = format!("{address}:0").parse().unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.connect(&rig.address(Protocol::Tcp).into()).unwrap();
+        TcpStream::from(socket)
+    };
+    let mut quiet = from("127.0.0.2");
+    rig.until(|c| c.connections == 1).await;
+    let _many: Vec<TcpStream> = (0..50).map(|_| from("127.0.0.3")).collect();
+    rig.until(|c| c.evicted == 43).await;
+    // Silent for longer than any of the others, and still there.
+    quiet.write_all(b"<34>still here\n").unwrap();
+    let intakes = intakes(&mut rig.intakes, 1).await;
+    assert_eq!(intakes[0].source.name, "127.0.0.2");
+    assert_eq!(all_texts(&intakes), ["<34>still here"]);
+}
+
+/// `SEERFLOW_HARNESS="127.0.0.1:5514 10 32000000"`: an address, for how many seconds, and the
+/// socket buffer to ask for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "counts what senders send that others have written"]
+async fn harness() {
+    let told = std::env::var("SEERFLOW_HARNESS").expect("`SEERFLOW_HARNESS` says where to listen");
+    let told: Vec<&str> = told.split(' ').collect();
+    let address = Some(told[0].parse().expect("an address with a port"));
+    let receive_buffer_bytes = told[2].parse().expect("a number of bytes");
+    let options = Options { receive_buffer_bytes, ..Options::usual(address, address) };
+    let mut rig = Rig::new(options, 256).await;
+    let end = Duration::from_secs(told[1].parse().expect("a number of seconds"));
+    let mut taken = 0;
+    let drain = async {
+        while let Some(intake) = rig.intakes.recv().await {
+            taken += intake.ends.len();
+        }
+    };
+    let _ = tokio::time::timeout(end, drain).await;
+    let counted = rig.receivers.stop().await[0].1;
+    while let Ok(intake) = rig.intakes.try_recv() {
+        taken += intake.ends.len();
+    }
+    println!("{taken} records: {}", serde_json::to_string(&counted).unwrap());
 }
