@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use operators::types::EventTime;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Intake, IntakeSender, Position};
@@ -202,13 +203,23 @@ fn event_time(time: SystemTime) -> EventTime {
     }
 }
 
+/// When to give up what the journal does not take, if it is time to stop now.
+fn give_up_at() -> Instant {
+    Instant::now() + STOP_WITHIN - Duration::from_millis(200)
+}
+
 /// Hands over from a task. Waits while the journal is behind, but not for ever once it is time
-/// to stop. Says whether it was taken.
-async fn hand_over(context: &Context, counters: &Counters, intake: Intake) -> bool {
+/// to stop: until `give_up`, if that is set already. Says whether it was taken.
+async fn hand_over(
+    context: &Context,
+    counters: &Counters,
+    intake: Intake,
+    give_up: Option<Instant>,
+) -> bool {
     let (records, bytes) = (intake.ends.len() as u64, intake.bytes.len() as u64);
     let patience = async {
         context.shutdown.cancelled().await;
-        tokio::time::sleep(STOP_WITHIN - Duration::from_millis(200)).await;
+        tokio::time::sleep_until(give_up.unwrap_or_else(give_up_at)).await;
     };
     let taken = tokio::select! {
         biased;

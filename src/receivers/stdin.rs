@@ -142,7 +142,7 @@ impl Reader {
         }
         let mut intake = std::mem::replace(&mut self.intake, Intake::new(source()));
         intake.received_at = now();
-        let taken = self.runtime.block_on(hand_over(&self.context, &self.counters, intake));
+        let taken = self.runtime.block_on(hand_over(&self.context, &self.counters, intake, None));
         if taken { Ok(()) } else { Err(Stopped) }
     }
 }

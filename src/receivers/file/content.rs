@@ -221,4 +221,29 @@ mod tests {
         let noise: Vec<u8> = (0..4_096).map(|i| operators::types::hash::mix(i) as u8).collect();
         assert!(looks_binary(&noise));
     }
+
+    #[test]
+    fn no_compressed_bytes_whatever_make_it_panic() {
+        use std::io::Write;
+        let text = "some text that repeats itself, some text that does not: 0123456789".repeat(50);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let whole = [gzip.finish().unwrap(), zstd::encode_all(text.as_bytes(), 3).unwrap()];
+        let mut buffer = vec![0; 8_192];
+        for seed in 0..4_000u64 {
+            let random = |i: u64| operators::types::hash::mix(seed << 8 | i) as usize;
+            let mut bytes = whole[seed as usize % 2].clone();
+            for change in 0..random(0) as u64 % 4 {
+                let at = 4 + random(2 * change + 1) % (bytes.len() - 4);
+                bytes[at] = random(2 * change + 2) as u8;
+            }
+            bytes.truncate(4 + random(99) % (2 * bytes.len()));
+            let input = std::io::Cursor::new(bytes.clone());
+            let (mut unpacked, mut read) = (Unpacked::new(&bytes, input).unwrap(), 1);
+            while read > 0 {
+                let (more, result) = unpacked.read(&mut buffer);
+                read = if result.is_ok() { more } else { 0 };
+            }
+        }
+    }
 }

@@ -18,7 +18,8 @@ use super::tail::{Inode, Kind, Left, Shape, Tail, Turn, shape};
 use super::{CHUNK_BYTES, Options, ReadFrom};
 use crate::intake::Position;
 
-/// How many files are held open; beyond it those that were quiet longest are closed.
+/// How many files are held open; beyond it those are closed that have been read to their end and
+/// were quiet longest. At no time are more than twice as many open.
 const OPEN_FILES_MAX: usize = 256;
 /// A file that was quiet for so long is closed, and opened again when it has changed.
 const CLOSE_QUIET_AFTER: Duration = Duration::from_secs(300);
@@ -61,7 +62,10 @@ pub(super) struct Follower {
     refused: BTreeMap<Inode, Shape>,
     complaints: BTreeSet<PathBuf>,
     too_many: Rarely,
+    /// Not all files that were there at the start have been looked at.
     first: bool,
+    /// The last search was not finished, because too many files were open.
+    interrupted: bool,
     next_search: Instant,
     /// Before that no search begins, whatever the system tells.
     rested: Instant,
@@ -95,6 +99,7 @@ impl Follower {
             complaints: BTreeSet::new(),
             too_many: Rarely::new(),
             first: true,
+            interrupted: false,
             next_search: Instant::now(),
             rested: Instant::now(),
             notices: Notices::new(),
@@ -112,13 +117,14 @@ impl Follower {
 
     fn step(&mut self, buffer: &mut [u8]) -> Result<(), Stopped> {
         let now = Instant::now();
-        if self.next_search <= now || self.rested <= now && self.notices.names_changed() {
+        let called = self.rested <= now && self.notices.names_changed();
+        if self.next_search <= now || called || self.interrupted {
             self.search(buffer)?;
             let end = Instant::now();
             self.rested = end + (end - now) * SEARCH_SHARE;
             self.next_search = self.rested.max(end + self.options.poll);
         }
-        if self.turns(buffer)? == Turn::End {
+        if self.turns(buffer)? == Turn::End && !self.interrupted {
             let wait = self.next_search.saturating_duration_since(Instant::now());
             self.notices.wait(wait.min(LOOK_UP));
         }
@@ -174,12 +180,19 @@ impl Follower {
         self.names = names;
         self.settling.retain(|inode, _| found.contains_key(inode));
         self.refused.retain(|inode, _| found.contains_key(inode));
-        self.revisit(&found, buffer)?;
         self.close_quiet();
+        self.interrupted = false;
+        self.revisit(&found, buffer)?;
         let mut new: Vec<_> =
             found.into_iter().filter(|(inode, _)| !self.tails.contains_key(inode)).collect();
         new.sort_by(|a, b| a.1.0.cmp(&b.1.0));
+        let mut open = self.open_files();
         for (inode, (path, index, metadata)) in new {
+            if open >= 2 * OPEN_FILES_MAX {
+                // These have their turns first, and are closed.
+                self.interrupted = true;
+                break;
+            }
             if self.refused.get(&inode) == Some(&shape(&metadata)) {
                 continue;
             }
@@ -191,11 +204,14 @@ impl Follower {
                 break;
             }
             match self.patterns[index].open(&path) {
-                Ok((file, metadata)) => self.adopt(path, file, &metadata)?,
+                Ok((file, metadata)) => {
+                    self.adopt(path, file, &metadata)?;
+                    open += 1;
+                }
                 Err(error) => self.complain(path, &error),
             }
         }
-        self.first = false;
+        self.first &= self.interrupted;
         let roots = self.patterns.iter().map(|pattern| match pattern.is_path() {
             true => pattern.root().parent().unwrap_or(Path::new("/")),
             false => pattern.root(),
@@ -219,15 +235,21 @@ impl Follower {
         found: &BTreeMap<Inode, (PathBuf, usize, Metadata)>,
         buffer: &mut [u8],
     ) -> Result<(), Stopped> {
+        let mut open = self.open_files();
         for (inode, tail) in &mut self.tails {
             let moved = match found.get(inode) {
                 Some((path, index, metadata)) => {
                     tail.gone = None;
                     let changed = tail.seen != Some(shape(metadata));
-                    if tail.file.is_none() && matches!(tail.kind, Kind::Plain) && changed {
+                    let wanted = tail.file.is_none() && matches!(tail.kind, Kind::Plain) && changed;
+                    if wanted && open >= 2 * OPEN_FILES_MAX {
+                        self.interrupted = true;
+                    } else if wanted {
                         let opened = self.patterns[*index].open(path);
                         let same = opened.ok().filter(|(_, opened)| Inode::of(opened) == *inode);
                         tail.file = same.map(|(file, _)| file);
+                        tail.at_end = false;
+                        open += 1;
                     }
                     let moved = tail.path != *path;
                     tail.path.clone_from(path);
@@ -248,10 +270,15 @@ impl Follower {
         Ok(())
     }
 
+    fn open_files(&self) -> usize {
+        self.tails.values().filter(|tail| tail.file.is_some()).count()
+    }
+
     /// Closes files that are not written to: all of them that are quiet, or the quietest.
     fn close_quiet(&mut self) {
         let is_open = |tail: &&mut Tail| {
-            tail.file.is_some() && tail.gone.is_none() && matches!(tail.kind, Kind::Plain)
+            let plain = matches!(tail.kind, Kind::Plain);
+            tail.file.is_some() && tail.gone.is_none() && plain && tail.at_end
         };
         let mut open: Vec<_> = self.tails.values_mut().filter(is_open).collect();
         let excess = open.len().saturating_sub(OPEN_FILES_MAX);
@@ -409,10 +436,11 @@ impl Follower {
         if let Some(left) = self.left.iter().rev().find(left) {
             return Some(Original::Left(left.position.clone(), None));
         }
-        let named: BTreeSet<&Inode> = self.names.values().collect();
-        let known = self.known.iter().find(|known| {
-            alike(known) && !named.contains(&Inode::at(known)) && agrees(known.offset, &[])
-        });
+        let is_named = |inode: Inode| self.names.values().any(|named| *named == inode);
+        let known = self
+            .known
+            .iter()
+            .find(|known| alike(known) && !is_named(Inode::at(known)) && agrees(known.offset, &[]));
         known.cloned().map(|position| Original::Left(position, None))
     }
 

@@ -59,7 +59,8 @@ impl Pattern {
         let is_wild = |part: &Component<'_>| {
             part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte))
         };
-        let parts: Vec<Component<'_>> = Path::new(text).components().collect();
+        let named = Path::new(text).components();
+        let parts: Vec<Component<'_>> = named.filter(|part| *part != Component::CurDir).collect();
         let fixed = parts.iter().take_while(|part| !is_wild(part)).count();
         let root: PathBuf = parts[..fixed].iter().collect();
         if fixed == parts.len() {
@@ -188,6 +189,17 @@ mod tests {
         for (pattern, expected) in cases {
             assert_eq!(names(folder.path(), pattern), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_pattern_may_be_relative() {
+        for text in ["*.toml", "./*.toml"] {
+            let pattern = Pattern::new(text).unwrap();
+            assert!(pattern.find().contains(&PathBuf::from("Cargo.toml")), "{text}");
+            assert!(pattern.open(Path::new("Cargo.toml")).is_ok());
+        }
+        let pattern = Pattern::new("./src/../src/*.rs").unwrap();
+        assert!(pattern.find().contains(&PathBuf::from("src/../src/lib.rs")));
     }
 
     #[test]

@@ -264,6 +264,7 @@ impl Replay {
             if result.is_err() || filled < chunk.len() {
                 break;
             }
+            self.stop_if_told()?;
             (filled, result) = reader.read(&mut chunk);
         }
         let flags = if result.is_ok() { Flags::default() } else { Flags::UNTERMINATED };
@@ -300,6 +301,7 @@ impl Replay {
             feed.take(head, &self.link)?;
             // A pipe may take its time: what has come is of use already.
             feed.flush(&self.link)?;
+            self.stop_if_told()?;
         }
         let flags = if result.is_ok() { Flags::default() } else { Flags::UNTERMINATED };
         if let Err(error) = result {
@@ -309,6 +311,10 @@ impl Replay {
             Some(feed) => self.end(feed, flags),
             None => Ok(()),
         }
+    }
+
+    fn stop_if_told(&self) -> Result<(), Stopped> {
+        if self.link.context.shutdown.is_cancelled() { Err(Stopped) } else { Ok(()) }
     }
 
     fn feed(

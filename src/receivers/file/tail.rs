@@ -76,6 +76,8 @@ pub(super) struct Tail {
     recent: Vec<u8>,
     pub(super) seen: Option<Shape>,
     grown: Instant,
+    /// All that it held has been read, when last looked.
+    pub(super) at_end: bool,
     /// The last attempt to read it failed, and that was told.
     complained: bool,
     /// Since when no pattern names it.
@@ -105,6 +107,7 @@ impl Tail {
             feed: Feed::new(source, Some(position), None, Splitter::Lines(Lines::new(line_max))),
             seen: None,
             grown: Instant::now(),
+            at_end: false,
             complained: false,
             gone: None,
         }
@@ -158,11 +161,13 @@ impl Tail {
         buffer: &mut [u8],
         link: &Link,
     ) -> Result<(Turn, Option<Left>), Stopped> {
-        match self.kind {
-            Kind::Done => Ok((Turn::End, None)),
-            Kind::Packed(_) => Ok((self.turn_packed(buffer, link)?, None)),
-            Kind::Plain => self.turn_plain(options, buffer, link),
-        }
+        let (turn, left) = match self.kind {
+            Kind::Done => (Turn::End, None),
+            Kind::Packed(_) => (self.turn_packed(buffer, link)?, None),
+            Kind::Plain => self.turn_plain(options, buffer, link)?,
+        };
+        self.at_end = turn == Turn::End;
+        Ok((turn, left))
     }
 
     fn turn_plain(

@@ -382,7 +382,7 @@ async fn a_path_that_is_not_there_is_waited_for() {
 async fn more_files_than_are_held_open_are_all_followed() {
     let mut rig = Rig::new();
     let options = rig.options("*.log");
-    let names: Vec<String> = (0..400).map(|i| format!("{i:03}.log")).collect();
+    let names: Vec<String> = (0..1_200).map(|i| format!("{i:04}.log")).collect();
     for round in ["first", "second", "third"] {
         for name in &names {
             rig.append(name, &format!("{round} of {name}\n"));
@@ -390,7 +390,9 @@ async fn more_files_than_are_held_open_are_all_followed() {
         if rig.running.is_none() {
             rig.start(options.clone()).await;
         }
-        let mut seen = rig.texts(400).await;
+        let mut seen = rig.texts(1_200).await;
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        assert!(open < 900, "{open} files are open");
         seen.sort();
         let expected: Vec<String> = names.iter().map(|name| format!("{round} of {name}")).collect();
         assert_eq!(seen, expected);

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::counters::{Counters, Rarely, count};
 use super::super::framing::{Framer, Frames};
-use super::super::{BATCH_WAIT, Context, STOP_WITHIN, hand_over, now};
+use super::super::{BATCH_WAIT, Context, STOP_WITHIN, give_up_at, hand_over, now};
 use super::Options;
 use super::sources::Sources;
 use crate::intake::{INTAKE_BYTES_MAX, Intake};
@@ -207,6 +207,8 @@ struct Connection<'a> {
     heard: Instant,
     /// When the frame that is not whole began, or the connection.
     frame_began: Instant,
+    /// When a stop may take no longer.
+    give_up: Option<Instant>,
     /// Nobody took an intake in time: the rest is only counted.
     given_up: bool,
 }
@@ -243,8 +245,17 @@ impl<'a> Connection<'a> {
         };
         let framer = Framer::new(shared.options.message_max);
         let now = Instant::now();
-        let (heard, frame_began) = (now, now);
-        Connection { stream, shared, place, framer, session, heard, frame_began, given_up: false }
+        Connection {
+            stream,
+            shared,
+            place,
+            framer,
+            session,
+            heard: now,
+            frame_began: now,
+            give_up: None,
+            given_up: false,
+        }
     }
 
     async fn run(mut self) {
@@ -383,7 +394,11 @@ impl<'a> Connection<'a> {
             return Err(NotTaken);
         }
         let before = Instant::now();
-        let taken = hand_over(&self.shared.context, &self.shared.counters, intake).await;
+        let (context, counters) = (&self.shared.context, &self.shared.counters);
+        if context.shutdown.is_cancelled() {
+            self.give_up.get_or_insert_with(give_up_at);
+        }
+        let taken = hand_over(context, counters, intake, self.give_up).await;
         // While we did not listen, the peer was not silent.
         let waited = before.elapsed();
         self.heard += waited;
