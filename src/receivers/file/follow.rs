@@ -21,6 +21,8 @@ use crate::intake::Position;
 /// How many files are held open; beyond it those are closed that have been read to their end and
 /// were quiet longest. At no time are more than twice as many open.
 const OPEN_FILES_MAX: usize = 256;
+/// How many files are decompressed at a time: each may take a window of 128 MiB.
+const UNPACKING_MAX: usize = 4;
 /// A file that was quiet for so long is closed, and opened again when it has changed.
 const CLOSE_QUIET_AFTER: Duration = Duration::from_secs(300);
 /// How many files that went away are remembered, to know their copies by.
@@ -271,7 +273,7 @@ impl Follower {
     }
 
     fn open_files(&self) -> usize {
-        self.tails.values().filter(|tail| tail.file.is_some()).count()
+        self.tails.values().filter(|tail| tail.file.is_some() || tail.is_unpacking()).count()
     }
 
     /// Closes files that are not written to: all of them that are quiet, or the quietest.
@@ -311,8 +313,14 @@ impl Follower {
         let text = Text::new(&file, metadata)?;
         let packed = text.packed.is_some();
         let at_end = self.first && self.options.read_from == ReadFrom::End;
-        if packed && !at_end && !self.is_settled(inode, metadata) {
-            return Ok(Ok(()));
+        if packed && !at_end {
+            if !self.is_settled(inode, metadata) {
+                return Ok(Ok(()));
+            }
+            if self.tails.values().filter(|tail| tail.is_unpacking()).count() >= UNPACKING_MAX {
+                self.interrupted = true;
+                return Ok(Ok(()));
+            }
         }
         if content::looks_binary(&text.head) {
             count(&self.link.counters.binary, 1);
@@ -327,18 +335,22 @@ impl Follower {
         self.complaints.remove(path);
         count(&self.link.counters.files, 1);
         let mut unpacked = if position.complete { None } else { text.unpacked() };
-        if let Some(read) = &mut unpacked
-            && read.skip(position.offset).is_none()
-        {
-            // It ends before the place that we had reached, so it is not what it was.
-            (position.path, position.offset) = (path.to_string_lossy().into_owned(), 0);
-            unpacked = text.unpacked();
+        let mut recent = Vec::new();
+        if let Some(read) = &mut unpacked {
+            match read.skip(position.offset) {
+                Some(skipped) => recent = skipped,
+                None => {
+                    // It ends before the place that we had reached, so it is not what it was.
+                    (position.path, position.offset) = (path.to_string_lossy().into_owned(), 0);
+                    unpacked = text.unpacked();
+                }
+            }
         }
         let mut tail = Tail::new(path.to_owned(), file, position, self.options.line_max);
         if let Some(unpacked) = unpacked {
-            tail.unpack(unpacked);
+            tail.unpack(unpacked, recent);
         }
-        if matches!(tail.kind, Kind::Done) {
+        if !matches!(tail.kind, Kind::Plain) {
             tail.file = None;
         }
         let noted = match at_end {
@@ -419,11 +431,16 @@ impl Follower {
             |at: u64, bytes: &[u8]| text.before(at).is_some_and(|before| before.ends_with(bytes));
         for tail in self.tails.values().filter(|tail| alike(tail.position())) {
             let left = tail.left();
-            if tail.gone.is_some() {
-                if agrees(left.read_to, &left.recent) {
+            // The original may have been cut a moment ago, so what we remember of it goes first.
+            let whole = (tail.gone.is_some() || text.packed.is_none())
+                && agrees(left.read_to, &left.recent);
+            match tail.gone {
+                Some(_) if whole => {
                     return Some(Original::Left(left.position, Some(tail.inode)));
                 }
-                continue;
+                Some(_) => continue,
+                None if whole => return Some(Original::Read),
+                None => {}
             }
             let Ok((original, metadata)) = pattern::open(&tail.path) else { continue };
             let Ok(original) = Text::new(&original, &metadata) else { continue };

@@ -95,7 +95,10 @@ pub(super) struct Left {
 impl Tail {
     /// Follows `file` from `position` on.
     pub(super) fn new(path: PathBuf, file: File, position: Position, line_max: usize) -> Self {
-        let recent = content::before(&file, position.offset).unwrap_or_default();
+        let recent = match position.complete {
+            true => Vec::new(),
+            false => content::before(&file, position.offset).unwrap_or_default(),
+        };
         let source = Source { receiver: "file".into(), name: position.path.clone() };
         Tail {
             path,
@@ -126,6 +129,10 @@ impl Tail {
         self.grown.elapsed() >= long
     }
 
+    pub(super) fn is_unpacking(&self) -> bool {
+        matches!(self.kind, Kind::Packed(_))
+    }
+
     /// Whether its last line has not ended.
     pub(super) fn is_within_line(&self) -> bool {
         self.feed.begun() > 0
@@ -150,7 +157,10 @@ impl Tail {
     }
 
     /// Reads decompressed text from now on, which goes on where reading was left.
-    pub(super) fn unpack(&mut self, unpacked: Unpacked) {
+    ///
+    /// `recent` is the text just before.
+    pub(super) fn unpack(&mut self, unpacked: Unpacked, recent: Vec<u8>) {
+        self.recent = recent;
         self.kind = Kind::Packed(Box::new(unpacked));
     }
 
@@ -306,6 +316,7 @@ impl Tail {
         let (read, result) = unpacked.read(buffer);
         self.grown = Instant::now();
         self.feed.take(&buffer[..read], link)?;
+        self.remember(&buffer[..read]);
         self.read_to += read as u64;
         if let Err(error) = &result {
             count(&link.counters.file_errors, 1);

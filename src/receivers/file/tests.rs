@@ -244,6 +244,10 @@ async fn compressed_files_are_read_once() {
     let packed = [one, two].map(|text| zstd::encode_all(text.as_bytes(), 3).unwrap()).concat();
     std::fs::write(rig.path("b.log.zst"), packed).unwrap();
     assert_eq!(rig.texts(1_000).await, lines[1_000..]);
+    for i in 0..20 {
+        std::fs::write(rig.path(&format!("c.log.{i}.gz")), gzip(&format!("small {i}\n"))).unwrap();
+    }
+    assert_eq!(rig.texts(20).await.len(), 20);
     rig.assert_quiet().await;
     let options = rig.options("*.log*");
     rig.start(options).await;
