@@ -41,6 +41,8 @@ const SETTLED_BY_CLOCK: Duration = Duration::from_secs(60);
 const SEARCH_SHARE: u32 = 20;
 /// How many bytes of text are looked at to see what a file is.
 const HEAD_BYTES: usize = 4_096;
+/// No compressed file is smaller, and no smaller one tells what it is.
+const PACKED_BYTES_MIN: u64 = 4;
 /// How far a compressed file is decompressed to see whether it is a copy.
 const COMPARED_BYTES_MAX: u64 = 64 << 10;
 /// How far back the beginning of the last line is looked for, when reading begins at the end.
@@ -313,6 +315,11 @@ impl Follower {
         let text = Text::new(&file, metadata)?;
         let packed = text.packed.is_some();
         let at_end = self.first && self.options.read_from == ReadFrom::End;
+        // What has not begun yet may turn out to be compressed.
+        let tiny = text.len < PACKED_BYTES_MIN;
+        if text.len == 0 || tiny && !at_end && !self.is_settled(inode, metadata) {
+            return Ok(Ok(()));
+        }
         if packed && !at_end {
             if !self.is_settled(inode, metadata) {
                 return Ok(Ok(()));
