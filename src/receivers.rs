@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`syslog`] TCP | [`framing`] | stops reading: the sender waits |
 //! | [`syslog`] UDP | a datagram | a bounded backlog, then drops, counted |
-//! | [`file`] | lines | waits; the position is where it was |
+//! | [`mod@file`] | lines | waits; the position is where it was |
 //! | [`stdin`] | lines | stops reading |
 //!
 //! A receiver decides nothing about a record. It never panics at what comes, never holds more

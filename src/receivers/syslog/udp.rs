@@ -1,6 +1,6 @@
 //! Syslog datagrams: read as fast as they come, because nobody can make their senders wait.
 //!
-//! One thread does nothing but read: up to [`DATAGRAMS`] with one system call. While the journal
+//! One thread does nothing but read: up to 64 with one system call. While the journal
 //! is behind, datagrams wait in a backlog of bounded size; beyond it they are dropped and
 //! counted. What the kernel dropped before we could read it stands in `/proc/net/udp`, which is
 //! read each second: sent = received + empty + `dropped_full` + `dropped_kernel`.
