@@ -50,10 +50,11 @@ pub struct Options {
 pub struct Outputs<'scope> {
     /// The events that landed on this worker, and the alerts that begin with them.
     pub reports: StreamVec<'scope, u64, Rc<Report>>,
-    /// What became of incidents whose owner this worker is.
-    pub more: StreamVec<'scope, u64, More>,
-    /// How many entities were seen for the first time, of those that this worker owns.
-    pub created: StreamVec<'scope, u64, u64>,
+    /// What became of incidents whose owner this worker is, with the epoch.
+    pub more: StreamVec<'scope, u64, (u64, More)>,
+    /// How many entities were seen for the first time, of those that this worker
+    /// owns: the epoch, and how many.
+    pub created: StreamVec<'scope, u64, (u64, u64)>,
 }
 
 /// Detects. One hand for each worker and epoch goes in.
@@ -88,7 +89,7 @@ pub fn detection<'scope>(
         });
     let (findings, created) = said.container::<Vec<Said>>().ok_err(|said| match said {
         Said::Finding(parcel) => Ok(parcel),
-        Said::Created(count) => Err(count),
+        Said::Created(epoch, count) => Err((epoch, count)),
         Said::Evidence(_) => unreachable!("it was taken out before"),
     });
     let (opened, more) =
@@ -98,7 +99,7 @@ pub fn detection<'scope>(
                 let mail = Mail::Opened(opened.id, Box::new(opened.finding));
                 Ok(Parcel { to, items: vec![mail] })
             }
-            Told::More(more) => Err(more),
+            Told::More(epoch, more) => Err((epoch, more)),
         });
 
     let opinions = evidence.container::<Vec<Parcel<entity::Evidence>>>().map(|parcel| {

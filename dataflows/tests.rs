@@ -154,7 +154,7 @@ fn run(workers: usize, epochs: &Arc<Vec<(EpochEnd, Vec<Arc<Block>>)>>) -> Said {
                 .probe_with(&probe);
             outputs
                 .more
-                .inspect(move |one| {
+                .inspect(move |(_, one)| {
                     more.lock().unwrap().2.insert(one.id, format!("{one:?}"));
                 })
                 .probe_with(&probe);

@@ -36,8 +36,8 @@ pub fn alert_id(dedup: u128, seq: u64) -> u128 {
 pub enum Told {
     /// An incident began. To be told in full where its event landed.
     Opened(Box<Opened>),
-    /// An incident went on.
-    More(More),
+    /// An incident went on, in an epoch.
+    More(u64, More),
 }
 
 /// A new incident.
@@ -166,7 +166,7 @@ impl Stage for Alerts {
 
     fn close(
         &mut self,
-        _epoch: u64,
+        epoch: u64,
         local: Vec<Tick>,
         mut findings: Vec<Finding>,
         out: &mut Vec<Told>,
@@ -213,7 +213,7 @@ impl Stage for Alerts {
                     if let Some(before) = self.remove(key)
                         && grown.remove(&before.id).is_some()
                     {
-                        out.push(Told::More(more(&before)));
+                        out.push(Told::More(epoch, more(&before)));
                     }
                     self.make_room(key.0);
                     self.insert(key, incident);
@@ -224,7 +224,7 @@ impl Stage for Alerts {
         for (id, key) in grown {
             let incident = self.open.get(&key).filter(|incident| incident.id == id);
             if let Some(incident) = incident {
-                out.push(Told::More(more(incident)));
+                out.push(Told::More(epoch, more(incident)));
             }
         }
     }
@@ -321,7 +321,7 @@ mod tests {
         out.into_iter()
             .map(|told| match told {
                 Told::Opened(opened) => (Some(opened.finding.seq), 1),
-                Told::More(more) => (None, more.count),
+                Told::More(_, more) => (None, more.count),
             })
             .collect()
     }

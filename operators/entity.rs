@@ -88,8 +88,8 @@ pub enum Said {
     Evidence(Parcel<Evidence>),
     /// To the owners of incidents.
     Finding(Parcel<Finding>),
-    /// How many entities were seen for the first time.
-    Created(u64),
+    /// How many entities were seen for the first time in an epoch: the epoch, and how many.
+    Created(u64, u64),
 }
 
 /// What reaches the stage on each worker once an epoch.
@@ -430,7 +430,7 @@ impl Stage for Entities {
         out.extend(self.evidence.take().map(Said::Evidence));
         out.extend(self.findings.take().map(Said::Finding));
         if self.memory.created > created {
-            out.push(Said::Created(self.memory.created - created));
+            out.push(Said::Created(epoch, self.memory.created - created));
         }
         summary
     }

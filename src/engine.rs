@@ -69,7 +69,7 @@ pub struct Progress {
 
 /// A running engine.
 pub struct Engine {
-    workers: timely::WorkerGuards<()>,
+    workers: timely::communication::WorkerGuards<()>,
     output: std::thread::JoinHandle<Ended>,
     progress: Arc<Progress>,
 }

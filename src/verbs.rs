@@ -13,8 +13,19 @@ pub mod schema;
 pub mod state;
 pub mod validate;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use operators::state::model_key;
+use operators::template::{Dictionary, STORED};
+use tokio_util::sync::CancellationToken;
+
 use crate::cli::Outcome;
 use crate::cli::args::{Cli, Verb};
+use crate::cli::exit::Exit;
+use crate::config::settings::Settings;
+use crate::setup;
+use crate::storage::Storage;
 
 /// Does what the command line says.
 ///
@@ -43,4 +54,52 @@ pub(crate) fn not_available(verb: &str) -> Outcome {
     use crate::cli::{Failure, exit::Exit};
     let error = format!("`{verb}` is not available in this build");
     Err(Failure::new(Exit::Unavailable, error))
+}
+
+/// Ends the process as soon as any thread panics: of several workers the others would wait for
+/// ever for the one that is gone. What was taken in is in the journal.
+pub(crate) fn end_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(i32::from(Exit::Internal.code()));
+    }));
+}
+
+/// Cancels `shutdown` at the first Ctrl-C or SIGTERM, and ends the process at the second. Tells
+/// whether there has been one.
+pub(crate) fn stop_on_signal(
+    runtime: &tokio::runtime::Runtime,
+    shutdown: CancellationToken,
+) -> Arc<AtomicBool> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stopped);
+    runtime.spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if !first {
+                std::process::exit(i32::from(Exit::Forced.code()));
+            }
+            told.store(true, Ordering::Release);
+            shutdown.cancel();
+        }
+    });
+    stopped
+}
+
+/// The templates as of the last checkpoint.
+pub(crate) fn stored_dictionary(settings: &Settings, storage: &Storage) -> Dictionary {
+    let options = setup::detection(settings, 1).template;
+    let found = storage.scan_state(&model_key(STORED)).pop();
+    let read = found.and_then(|(_, bytes)| Dictionary::decode(&bytes, options).ok());
+    read.unwrap_or_else(|| Dictionary::new(options))
 }

@@ -208,6 +208,12 @@ pub enum Level {
     Critical,
 }
 
+impl From<Level> for operators::types::Level {
+    fn from(level: Level) -> Self {
+        operators::types::Level::ALL[level as usize]
+    }
+}
+
 impl Level {
     /// All levels, the least first.
     pub const ALL: [Level; 5] =

@@ -9,10 +9,10 @@ use operators::types::EventTime;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::args::Level;
 use super::escape::escape;
 use super::numbers::{grouped, humanised, moment, sparkline};
 use super::style::Palette;
+use operators::types::Level;
 
 /// How many bars the line of alerts over time has at most.
 pub const BUCKETS_MAX: usize = 60;

@@ -59,11 +59,7 @@ pub struct Dealer {
 }
 
 impl Dealer {
-    pub(super) fn new(
-        ways: Vec<Way>,
-        interval: Option<Duration>,
-        progress: Arc<Progress>,
-    ) -> Self {
+    pub(super) fn new(ways: Vec<Way>, interval: Option<Duration>, progress: Arc<Progress>) -> Self {
         Dealer {
             ways,
             blocks: Vec::new(),

@@ -88,14 +88,14 @@ pub(super) fn run(
         let tell = said.clone();
         outputs
             .more
-            .inspect_time(move |epoch, more| {
+            .inspect(move |(epoch, more)| {
                 tell.send(Said::More(*epoch, more.clone())).ok();
             })
             .probe_with(&probe);
         let tell = said.clone();
         outputs
             .created
-            .inspect_time(move |epoch, count| {
+            .inspect(move |(epoch, count)| {
                 tell.send(Said::Created(*epoch, *count)).ok();
             })
             .probe_with(&probe);

@@ -1,13 +1,237 @@
 //! `run`: receives logs and raises alerts until it is stopped.
 
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use operators::types::{Alert, Level, Span};
+use tokio_util::sync::CancellationToken;
+
 use crate::cli::args::{Global, RunArgs};
-use crate::cli::{Outcome, configuration, state_flag};
+use crate::cli::banner::Banner;
+use crate::cli::exit::Exit;
+use crate::cli::style::Palette;
+use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
+use crate::config::settings::{ConsoleFormat, ConsoleStream, Settings};
+use crate::journal::{Keep, Pace, wall_clock};
+use crate::outlets::{AlertFile, Console, Live, Rotation};
+use crate::receivers::{Context, DeadLetters, StartError};
+use crate::session::{Plan, Session};
+use crate::summing::{Sum, summary};
+use crate::{receivers, setup, verbs};
+
+/// How large the file of dead letters may grow before it is set aside.
+const DEAD_LETTERS_BYTES: u64 = 64 << 20;
+/// How often old segments of the journal are looked for.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// Does it.
 ///
 /// # Errors
-/// If the configuration is wrong.
+/// If the configuration is wrong, the state cannot be used, or a receiver cannot listen.
 pub fn run(global: &Global, args: &RunArgs) -> Outcome {
-    configuration(global, state_flag(args.state.as_deref()))?;
-    super::not_available("run")
+    let loaded = configuration(global, state_flag(args.state.as_deref()))?;
+    let settings = &loaded.settings;
+    let _log = start_log(global, &loaded);
+    verbs::end_on_panic();
+    let started = Instant::now();
+    let palette = Palette::stderr(global.color);
+    let dir = settings.state.dir.clone();
+    let interval = Duration::from_millis(settings.epoch.interval_ms);
+    let session = Session::start(
+        settings,
+        Plan {
+            workers: settings.workers,
+            state: Some(dir.clone()),
+            pace: Pace::Live { interval, idle: Duration::from_secs(1) },
+            event_lines: false,
+            outlet: Box::new(outlets(global, settings)?),
+        },
+    )?;
+    for note in &session.restored.notes {
+        tracing::warn!("{note}");
+    }
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let shutdown = CancellationToken::new();
+    verbs::stop_on_signal(&runtime, shutdown.clone());
+    let letters = dir.join("dead-letters.ndjson");
+    let context = Context {
+        sender: session.intakes.clone(),
+        dead_letters: DeadLetters::file(&letters, DEAD_LETTERS_BYTES)?,
+        shutdown: shutdown.clone(),
+    };
+    let options = setup::receivers(settings);
+    let start = receivers::start(&options, &session.positions, &context);
+    let receivers = match runtime.block_on(start) {
+        Ok(receivers) => receivers,
+        Err(error) => {
+            drop(context);
+            session.finish(true)?;
+            let exit = match &error {
+                StartError::Bind { .. } => Exit::Unavailable,
+                StartError::Pattern(_) => Exit::Config,
+                StartError::Thread { .. } => Exit::Internal,
+            };
+            return Err(Failure::new(exit, error));
+        }
+    };
+    if !global.quiet {
+        let banner = banner(settings, &loaded.file, &session, &receivers, started.elapsed());
+        write!(io::stderr(), "{}", banner.shown(palette))?;
+    }
+
+    let progress = session.progress();
+    let retention = session.retention();
+    runtime.block_on(async {
+        let mut look = tokio::time::interval(RETENTION_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = look.tick() => {
+                    let Some(retention) = &retention else { continue };
+                    trim(settings, &dir, retention);
+                }
+            }
+        }
+    });
+    if !global.quiet {
+        let backlog =
+            progress.records.load(Ordering::Relaxed) - progress.told.load(Ordering::Relaxed);
+        writeln!(
+            io::stderr(),
+            "stopping: working off {backlog} events (Ctrl-C again ends at once)"
+        )?;
+    }
+    let counted = runtime.block_on(receivers.stop());
+    drop(context);
+    let ended = session.finish(false)?;
+
+    let storage = crate::session::read_storage(&dir)?;
+    let templates = verbs::stored_dictionary(settings, &storage).len() as u64;
+    let mut received = receivers::Snapshot::default();
+    for (_, snapshot) in &counted {
+        received.add(snapshot);
+    }
+    let mut alerts: Vec<&Alert> = ended.totals.alerts.values().collect();
+    alerts.sort_by(|a, b| (a.epoch, &a.id).cmp(&(b.epoch, &b.id)));
+    let sum = summary(&Sum {
+        totals: &ended.totals,
+        alerts: &alerts,
+        templates,
+        received,
+        seconds: started.elapsed().as_secs_f64(),
+        workers: settings.workers,
+    });
+    match args.json {
+        true => print(&format!("{}\n", sum.to_json()))?,
+        false if !global.quiet => {
+            write!(io::stderr(), "{}", sum.shown(palette))?;
+        }
+        false => {}
+    }
+    Ok(Exit::Ok)
+}
+
+fn trim(settings: &Settings, dir: &std::path::Path, retention: &crate::journal::Retention) {
+    let covered = crate::session::read_storage(dir).ok();
+    let covered = covered.and_then(|storage| storage.checkpoint().ok().flatten());
+    let Some(marker) = covered else { return };
+    let hours = i64::try_from(settings.journal.retention_hours).unwrap_or(i64::MAX);
+    let keep = Keep {
+        age: Some(Span::from_secs(hours.saturating_mul(3_600))),
+        bytes: Some(settings.journal.retention_mb << 20),
+    };
+    match retention.trim(marker.epoch, keep, wall_clock()) {
+        Ok(trimmed) if trimmed.segments > 0 => {
+            tracing::info!(segments = trimmed.segments, bytes = trimmed.bytes, "journal trimmed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "the journal cannot be trimmed"),
+    }
+}
+
+fn outlets(global: &Global, settings: &Settings) -> Result<Live, Failure> {
+    let alerting = &settings.alerting;
+    let console = alerting.console_enabled.then(|| {
+        let json = alerting.console_format == ConsoleFormat::Json;
+        let (out, palette): (Box<dyn Write + Send>, _) = match alerting.console_stream {
+            ConsoleStream::Stdout => (Box::new(io::stdout()), Palette::stdout(global.color)),
+            ConsoleStream::Stderr => (Box::new(io::stderr()), Palette::stderr(global.color)),
+        };
+        Console::new(out, palette, json, least(alerting.console_min_severity))
+    });
+    let open = |path: &std::path::PathBuf| {
+        let rotation =
+            Rotation { bytes_max: alerting.file_max_bytes, backups: alerting.file_backup_count };
+        AlertFile::open(path, rotation, least(alerting.file_min_severity)).map_err(|error| {
+            Failure::new(Exit::Io, format!("cannot write `{}`: {error}", path.display()))
+        })
+    };
+    let file = alerting.file_path.as_ref().map(open).transpose()?;
+    Ok(Live { console, file })
+}
+
+/// The least level of a severity of the known system's scale, 0–6.
+fn least(severity: u8) -> Level {
+    match severity {
+        0 | 1 => Level::Informational,
+        2 => Level::Low,
+        3 => Level::Medium,
+        4 => Level::High,
+        _ => Level::Critical,
+    }
+}
+
+fn banner(
+    settings: &Settings,
+    config: &Option<String>,
+    session: &Session,
+    receivers: &receivers::Receivers,
+    took: Duration,
+) -> Banner {
+    let mut lines = Vec::new();
+    for receiver in &receivers.list {
+        let bound: Vec<String> =
+            receiver.bound.iter().map(|(protocol, at)| format!("{protocol} {at}")).collect();
+        let what = match receiver.name {
+            "file" => {
+                let paths = settings.receivers.file_paths.iter();
+                paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+            }
+            "stdin" => "standard input".to_owned(),
+            _ => bound.join("  "),
+        };
+        lines.push((receiver.name.to_owned(), what));
+    }
+    let mut alerts = Vec::new();
+    if settings.alerting.console_enabled {
+        alerts.push("console".to_owned());
+    }
+    alerts.extend(settings.alerting.file_path.as_ref().map(|path| path.display().to_string()));
+    alerts.push("`query alerts`".to_owned());
+    lines.push(("alerts".to_owned(), alerts.join(", ")));
+    let restored = match session.restored.checkpoint {
+        Some(marker) => {
+            format!("restored {} events, {} run again", marker.next_seq, session.restored.again)
+        }
+        None if session.restored.again > 0 => {
+            format!("{} events run again", session.restored.again)
+        }
+        None => String::new(),
+    };
+    Banner {
+        workers: settings.workers,
+        state: settings.state.dir.display().to_string(),
+        restored,
+        config: config.clone(),
+        rules_loaded: 0,
+        rules_skipped: 0,
+        lines,
+        took,
+    }
 }

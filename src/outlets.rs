@@ -1,0 +1,225 @@
+//! Where alerts go: the console and files of JSON lines.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use operators::types::{Alert, Level, More};
+
+use crate::cli::escape::escape;
+use crate::cli::style::Palette;
+use crate::engine::Outlet;
+
+/// How much of an alert file is looked at for alerts that were told before a crash.
+const TAIL_BYTES: u64 = 16 << 20;
+
+/// Alerts for people, a line each.
+pub struct Console<W> {
+    out: W,
+    palette: Palette,
+    json: bool,
+    least: Level,
+}
+
+impl<W: Write> Console<W> {
+    /// A console that tells alerts of at least a level.
+    pub fn new(out: W, palette: Palette, json: bool, least: Level) -> Self {
+        Console { out, palette, json, least }
+    }
+
+    /// Tells alerts. A console that is gone is nobody's concern.
+    pub fn tell(&mut self, alerts: &[Alert]) {
+        for alert in alerts.iter().filter(|alert| alert.severity >= self.least) {
+            let line = match self.json {
+                true => serde_json::to_string(alert).expect("plain data"),
+                false => human(alert, self.palette),
+            };
+            writeln!(self.out, "{line}").ok();
+        }
+        self.out.flush().ok();
+    }
+}
+
+/// An alert in one line, safe for a terminal.
+#[must_use]
+pub fn human(alert: &Alert, palette: Palette) -> String {
+    let level = alert.severity.name();
+    format!(
+        "{}  {}  {} {}={}  {}  {}",
+        palette.faint(escape(&alert.event_time)),
+        palette.level(level, format_args!("{level:<8}")),
+        palette.strong(escape(&alert.rule)),
+        escape(&alert.entity.kind),
+        escape(&alert.entity.value),
+        escape(&alert.title),
+        palette.faint(&alert.id[..8]),
+    )
+}
+
+/// A file of alerts, a line of JSON each, every alert once: also over a crash, in which some were
+/// written and not yet in a checkpoint.
+pub struct AlertFile {
+    path: PathBuf,
+    file: BufWriter<File>,
+    size: u64,
+    rotation: Rotation,
+    least: Level,
+    known: HashSet<String>,
+}
+
+/// When an alert file is set aside, and how many are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// At how many bytes.
+    pub bytes_max: u64,
+    /// How many older files are kept, as `NAME.1` (the newest) and so on.
+    pub backups: usize,
+}
+
+impl AlertFile {
+    /// Opens a file to add to. An unfinished last line is cut off; its alert comes again.
+    ///
+    /// # Errors
+    /// If it cannot be opened or read.
+    pub fn open(path: &Path, rotation: Rotation, least: Level) -> io::Result<Self> {
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
+        let mut known = HashSet::new();
+        let mut whole = size.saturating_sub(TAIL_BYTES);
+        let mut reader = BufReader::new(&mut file);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            whole += line.len() as u64;
+            if let Ok(alert) = serde_json::from_slice::<serde_json::Value>(&line)
+                && let Some(id) = alert.get("id").and_then(|id| id.as_str())
+            {
+                known.insert(id.to_owned());
+            }
+            line.clear();
+        }
+        file.set_len(whole)?;
+        file.seek(SeekFrom::End(0))?;
+        let file = BufWriter::new(file);
+        Ok(AlertFile { path: path.to_owned(), file, size: whole, rotation, least, known })
+    }
+
+    /// Adds alerts that are not in it yet.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn tell(&mut self, alerts: &[Alert]) -> io::Result<()> {
+        let least = self.least;
+        for alert in alerts.iter().filter(|alert| alert.severity >= least) {
+            if self.known.contains(&alert.id) {
+                continue;
+            }
+            let mut line = serde_json::to_vec(alert).expect("plain data");
+            line.push(b'\n');
+            if self.size > 0 && self.size + line.len() as u64 > self.rotation.bytes_max {
+                self.rotate()?;
+            }
+            self.file.write_all(&line)?;
+            self.size += line.len() as u64;
+        }
+        self.file.flush()
+    }
+
+    /// What was told before is in a checkpoint and does not come again.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        let aside = |number: usize| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        for number in (1..self.rotation.backups).rev() {
+            std::fs::rename(aside(number), aside(number + 1)).ok();
+        }
+        match self.rotation.backups {
+            0 => std::fs::remove_file(&self.path)?,
+            _ => std::fs::rename(&self.path, aside(1))?,
+        }
+        self.file = BufWriter::new(OpenOptions::new().create(true).append(true).open(&self.path)?);
+        self.size = 0;
+        Ok(())
+    }
+}
+
+/// The outlets of `run`.
+pub struct Live {
+    /// The console, if alerts go there.
+    pub console: Option<Console<Box<dyn Write + Send>>>,
+    /// The file, if alerts go there.
+    pub file: Option<AlertFile>,
+}
+
+impl Outlet for Live {
+    fn alerts(&mut self, alerts: &[Alert]) {
+        if let Some(console) = &mut self.console {
+            console.tell(alerts);
+        }
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.tell(alerts)
+        {
+            // They are in the store: `query alerts` has them.
+            tracing::error!(path = %file.path.display(), %error, "alerts cannot be written");
+        }
+    }
+
+    fn more(&mut self, _: &[More]) {}
+
+    fn lines(&mut self, _: &[u8]) {}
+
+    fn checkpoint(&mut self, _: u64) {
+        if let Some(file) = &mut self.file {
+            file.forget();
+        }
+    }
+}
+
+/// The outlet of `replay`: events to a file; alerts are summed up at the end.
+pub struct Finite {
+    events: Option<BufWriter<File>>,
+}
+
+impl Finite {
+    /// An outlet that writes events to a file, if one is given.
+    #[must_use]
+    pub fn new(events: Option<File>) -> Self {
+        Finite { events: events.map(|file| BufWriter::with_capacity(1 << 20, file)) }
+    }
+}
+
+impl Outlet for Finite {
+    fn alerts(&mut self, _: &[Alert]) {}
+
+    fn more(&mut self, _: &[More]) {}
+
+    fn lines(&mut self, lines: &[u8]) {
+        if let Some(file) = &mut self.events
+            && let Err(error) = file.write_all(lines)
+        {
+            panic!("events cannot be written: {error}");
+        }
+    }
+}
+
+impl Drop for Finite {
+    fn drop(&mut self) {
+        if let Some(file) = &mut self.events
+            && let Err(error) = file.flush()
+        {
+            tracing::error!(%error, "events cannot be written");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From the configuration to what each part of the program is told.
+
+use std::time::Duration;
+
+use operators::score::opinion::Surprise;
+use operators::score::{features, groups, half_space, markov, rarity};
+use operators::types::{Detector, Span};
+use operators::{content, entity, extract, parse, template, watermark};
+
+use crate::config::settings::{self, Settings};
+use crate::{journal, receivers};
+
+/// How many groups may be open in one key group; beyond it further ones are not judged.
+const OPEN_GROUPS_MAX: usize = 8_192;
+
+fn seconds(seconds: u64) -> Span {
+    Span::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// What the graph's operators are told, on one of `workers` workers.
+#[must_use]
+pub fn detection(settings: &Settings, workers: usize) -> dataflows::Options {
+    let detection = &settings.detection;
+    let weights = &detection.budget_weights;
+    let floor = detection.floor_p;
+    let width = seconds(settings.correlation.window_duration_seconds);
+    dataflows::Options {
+        parse: parse::Options {
+            zone_offset_seconds: zone_offset(&settings.parse.timezone),
+            future_max: seconds(settings.parse.max_future_s),
+            fields_max: settings.parse.max_fields,
+        },
+        extract: extract::Options {
+            max_entities: settings.entities.max_per_event,
+            scan_bytes: extract::SCAN_BYTES,
+            id_cache_slots: extract::ID_CACHE_SLOTS,
+        },
+        watermark: watermark::Options {
+            tolerance: seconds(settings.watermark.tolerance_s),
+            idle: seconds(settings.watermark.idle_timeout_s),
+        },
+        template: template::Options {
+            depth: settings.templates.depth,
+            similarity: settings.templates.similarity,
+            late_wildcard: settings.templates.late_wildcard,
+            max_children: settings.templates.max_children,
+            max_templates: settings.templates.max_templates,
+            ..template::Options::STANDARD
+        },
+        content: content::Options {
+            half_space: half_space::Options {
+                trees: detection.hst_n_trees,
+                window: detection.hst_window_size as u64,
+                ..half_space::Options::MESSAGES
+            },
+            features: features::Options::MESSAGES,
+            rarity: rarity::Options {
+                opinion_min: detection.min_events_for_scoring.max(1),
+                ..rarity::Options::TEMPLATES
+            },
+            explain_from: Surprise::of(floor),
+        },
+        entity: entity::Options {
+            window: entity::window::Options {
+                width,
+                events_max: settings.correlation.max_events_per_entity,
+            },
+            session: width,
+            context: rarity::ContextOptions::ENTITY,
+            sequence: markov::Options::TEMPLATES,
+            groups: groups::Options {
+                width: seconds(detection.group_window_s),
+                alerts_per_million: detection.budget_per_million,
+                weights: Detector::ALL
+                    .iter()
+                    .map(|detector| match detector {
+                        Detector::RareTemplate | Detector::RareForEntity | Detector::RarePeer => {
+                            weights.rarity / 3.0
+                        }
+                        Detector::UnusualContent => weights.content,
+                        Detector::UnusualSequence => weights.sequence,
+                    })
+                    .collect(),
+                floor,
+                groups_min: detection.min_groups,
+                open_max: OPEN_GROUPS_MAX,
+            },
+            incident: seconds(settings.alerting.dedup_window_seconds),
+            memory_bytes: (settings.state.memory_mb << 20) / workers.max(1),
+        },
+    }
+}
+
+/// The offset of a zone in seconds east of UTC. Of a zone with daylight saving time, the standard
+/// one: which of the two a time without a zone is in cannot be told from the time alone.
+fn zone_offset(name: &str) -> i32 {
+    let Some(zone) = crate::config::zone(name) else { return 0 };
+    let january = jiff::civil::date(2026, 1, 15).at(12, 0, 0, 0);
+    zone.to_ambiguous_zoned(january).compatible().map_or(0, |zoned| zoned.offset().seconds())
+}
+
+/// How the journal is kept.
+#[must_use]
+pub fn journal(settings: &Settings, check_from: u64) -> journal::Options {
+    let journal = &settings.journal;
+    journal::Options {
+        segment_bytes: journal.segment_mb << 20,
+        fsync: match journal.fsync {
+            settings::Fsync::Always => journal::Fsync::Always,
+            settings::Fsync::Interval => {
+                journal::Fsync::Interval(Duration::from_millis(journal.fsync_interval_ms))
+            }
+            settings::Fsync::Never => journal::Fsync::Never,
+        },
+        check_from,
+        ..journal::Options::usual()
+    }
+}
+
+/// The receivers of `run`.
+#[must_use]
+pub fn receivers(settings: &Settings) -> Vec<receivers::Options> {
+    let from = &settings.receivers;
+    let mut list = Vec::new();
+    if from.syslog_enabled {
+        let at = |port| std::net::SocketAddr::new(from.bind_addr, port);
+        let tcp = from.syslog_tcp_enabled.then(|| at(from.syslog_tcp_port));
+        list.push(receivers::Options::Syslog(receivers::syslog::Options {
+            message_max: from.max_message_bytes,
+            sources_max: settings.detection.max_sources,
+            receive_buffer_bytes: from.udp_buffer_bytes,
+            connections_max: from.tcp_max_connections,
+            connections_per_peer_max: from.tcp_max_connections_per_peer,
+            idle_timeout: Duration::from_secs(from.tcp_idle_timeout_s),
+            frame_timeout: Duration::from_secs(from.tcp_frame_timeout_s),
+            ..receivers::syslog::Options::usual(Some(at(from.syslog_udp_port)), tcp)
+        }));
+    }
+    if !from.file_paths.is_empty() {
+        let paths = from.file_paths.iter().map(|path| path.to_string_lossy().into_owned());
+        list.push(receivers::Options::File(receivers::file::Options {
+            read_from: match from.file_read_from {
+                settings::ReadFrom::Start => receivers::file::ReadFrom::Start,
+                settings::ReadFrom::End => receivers::file::ReadFrom::End,
+            },
+            line_max: from.max_line_bytes,
+            poll: Duration::from_millis(from.file_poll_ms),
+            ..receivers::file::Options::usual(paths.collect())
+        }));
+    }
+    if from.stdin_enabled {
+        list.push(receivers::Options::Stdin(receivers::stdin::Options {
+            line_max: from.max_line_bytes,
+        }));
+    }
+    list
+}
