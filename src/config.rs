@@ -1,8 +1,8 @@
 //! The configuration: the only place that knows its file and its environment.
 //!
 //! Four layers, each over the one before: `configs/default.yaml`, which is in the program; the
-//! file; the environment (`SEERFLOW__SECTION__KEY=value`); flags (`--set section.key=value`). Values
-//! of the last two are YAML. In each, `null` asks for the default. Maps, such as
+//! file; the environment (`SEERFLOW__SECTION__KEY=value`); flags (`--set section.key=value`).
+//! Values of the last two are YAML. In each, `null` asks for the default. Maps, such as
 //! `alerting.dedup_window_overrides`, are merged; lists are replaced.
 //!
 //! Everything that is wrong is told at once ([`Problems`]), and then nothing is started. All

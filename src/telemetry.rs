@@ -126,7 +126,7 @@ pub type Sink = Box<dyn Write + Send>;
 /// If there is a log already.
 #[must_use]
 pub fn start(levels: Levels, format: Format, colours: bool) -> Guard {
-    let log = Log::new(levels, format, colours, Box::new(io::stderr()));
+    let log = Log::new(levels, format, colours, Box::new(io::stderr()), Instant::now);
     let guard = log.guard();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(log))
         .expect("the log is started once, by `main`");
@@ -139,7 +139,9 @@ pub struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.tell_suppressed(None);
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { sink, repeats } = &mut *state;
+        self.0.tell_suppressed(sink, repeats, None);
     }
 }
 
@@ -147,6 +149,7 @@ impl Drop for Guard {
 struct Log {
     shared: Arc<Shared>,
     levels: Levels,
+    clock: fn() -> Instant,
 }
 
 struct Shared {
@@ -178,9 +181,15 @@ struct Repeats {
 }
 
 impl Log {
-    fn new(levels: Levels, format: Format, colours: bool, sink: Sink) -> Self {
+    fn new(
+        levels: Levels,
+        format: Format,
+        colours: bool,
+        sink: Sink,
+        clock: fn() -> Instant,
+    ) -> Self {
         let state = Mutex::new(State { sink, repeats: HashMap::new() });
-        Log { shared: Arc::new(Shared { format, colours, state }), levels }
+        Log { shared: Arc::new(Shared { format, colours, state }), levels, clock }
     }
 
     fn guard(&self) -> Guard {
@@ -198,7 +207,7 @@ impl<S: Subscriber> Layer<S> for Log {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.shared.tell(event, Instant::now());
+        self.shared.tell(event, (self.clock)());
     }
 }
 
@@ -207,6 +216,7 @@ impl Shared {
         let metadata = event.metadata();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { sink, repeats } = &mut *state;
+        self.tell_suppressed(sink, repeats, Some(now));
         let repeat = repeats.entry(metadata.callsite()).or_insert_with(|| Repeats {
             since: now,
             said: 0,
@@ -216,7 +226,6 @@ impl Shared {
             last: String::new(),
         });
         if now.duration_since(repeat.since) >= REPEAT_WINDOW {
-            self.tell_repeats(sink, repeat);
             repeat.since = now;
             repeat.said = 0;
         }
@@ -235,23 +244,25 @@ impl Shared {
         self.write(sink, *metadata.level(), metadata.target(), &fields);
     }
 
-    /// Tells what is held back; of windows that ended before `now`, or of all.
-    fn tell_suppressed(&self, now: Option<Instant>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { sink, repeats } = &mut *state;
-        let mut waiting: Vec<_> = repeats.values_mut().filter(|r| r.suppressed > 0).collect();
+    /// Tells what is held back: of windows that have ended by `now`, or of all.
+    fn tell_suppressed(
+        &self,
+        sink: &mut Sink,
+        repeats: &mut HashMap<Identifier, Repeats>,
+        now: Option<Instant>,
+    ) {
+        let ended = |repeat: &Repeats| {
+            now.is_none_or(|now| now.duration_since(repeat.since) >= REPEAT_WINDOW)
+        };
+        let mut waiting: Vec<_> =
+            repeats.values_mut().filter(|repeat| repeat.suppressed > 0 && ended(repeat)).collect();
         waiting.sort_by_key(|repeat| repeat.since);
         for repeat in waiting {
-            if now.is_none_or(|now| now.duration_since(repeat.since) >= REPEAT_WINDOW) {
-                self.tell_repeats(sink, repeat);
-            }
+            self.tell_repeats(sink, repeat);
         }
     }
 
     fn tell_repeats(&self, sink: &mut Sink, repeat: &mut Repeats) {
-        if repeat.suppressed == 0 {
-            return;
-        }
         let message = format!("suppressed {} like this: {}", repeat.suppressed, repeat.last);
         let fields = Fields { message, others: Vec::new() };
         self.write(sink, repeat.level, repeat.target, &fields);
@@ -260,8 +271,8 @@ impl Shared {
     }
 
     fn write(&self, sink: &mut Sink, level: Level, target: &str, fields: &Fields) {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let time = EventTime(nanos as i64 * 1_000_000);
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = EventTime(since_1970.as_millis() as i64 * 1_000_000);
         let line = match self.format {
             Format::Text => text_line(time, level, part_of(target), fields, self.colours),
             Format::Json => json_line(time, level, part_of(target), fields),
@@ -383,6 +394,9 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::sync::LazyLock;
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -398,11 +412,25 @@ mod tests {
         }
     }
 
+    thread_local! {
+        /// How long the test has "waited".
+        static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    fn later() -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + WAITED.get()
+    }
+
+    fn wait(time: Duration) {
+        WAITED.set(WAITED.get() + time);
+    }
+
     /// What is logged while `speak` runs, without the time at the start of each line.
     fn logged(levels: &str, format: Format, speak: impl FnOnce()) -> Vec<String> {
         let shelf = Shelf::default();
         let levels = Levels::parse(levels).unwrap();
-        let log = Log::new(levels, format, false, Box::new(shelf.clone()));
+        let log = Log::new(levels, format, false, Box::new(shelf.clone()), later);
         let guard = log.guard();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(log), speak);
         drop(guard);
@@ -417,14 +445,12 @@ mod tests {
     #[test]
     fn a_message_is_a_line_and_its_values_are_escaped() {
         let lines = logged("info", Format::Text, || {
-            tracing::warn!(receiver = "syslog", peer = "a b\"\u{1b}[2J", bytes = 7, "odd\nframe");
+            tracing::warn!(receiver = "syslog", peer = "a b\"\u{1b}[2J", "odd\nframe");
             tracing::debug!("not shown");
         });
         assert_eq!(
             lines,
-            [
-                " WARN telemetry::tests: odd\\nframe receiver=syslog peer=\"a b\\\"\\x1b[2J\" bytes=7"
-            ]
+            [" WARN telemetry::tests: odd\\nframe receiver=syslog peer=\"a b\\\"\\x1b[2J\""]
         );
     }
 
@@ -465,5 +491,26 @@ mod tests {
         assert_eq!(lines.len(), REPEATS_MAX as usize + 2, "{lines:?}");
         assert_eq!(lines[10], " WARN telemetry::tests: another place");
         assert_eq!(lines[11], " WARN telemetry::tests: suppressed 990 like this: bad line");
+    }
+    #[test]
+    fn what_was_held_back_is_told_once_its_window_has_ended_whoever_speaks_next() {
+        let lines = logged("info", Format::Text, || {
+            let complain = |n: u64| tracing::warn!(n, "bad line");
+            (0..50).for_each(complain);
+            wait(REPEAT_WINDOW / 2);
+            tracing::info!("too early to tell");
+            wait(REPEAT_WINDOW / 2);
+            tracing::info!("late enough");
+            complain(51);
+        });
+        assert_eq!(
+            lines[10..],
+            [
+                " INFO telemetry::tests: too early to tell",
+                " WARN telemetry::tests: suppressed 40 like this: bad line",
+                " INFO telemetry::tests: late enough",
+                " WARN telemetry::tests: bad line n=51",
+            ]
+        );
     }
 }

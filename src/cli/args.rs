@@ -40,16 +40,19 @@ pub struct Global {
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<String>,
     /// With how many threads the engine works; the answers do not depend on it
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, global = true, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// What is logged: error, warn, info, debug, trace, off; `info,receivers=debug` for a part
     #[arg(long, global = true, value_name = "LEVEL", value_parser = levels)]
     pub log_level: Option<String>,
-    /// How the log is written
+    /// How the log is written: text or json
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(hide_possible_values = true)]
     pub log_format: Format,
-    /// Whether there are colours; `NO_COLOR` is heeded too
+    /// Whether there are colours: auto, always or never; `NO_COLOR` is heeded too
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
     pub color: Color,
     /// Says less: no bar, no banner, errors alone in the log
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -167,8 +170,9 @@ pub struct ReplayArgs {
     /// Prints the summary as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Ends with exit code 3 if there are alerts of this level or above
-    #[arg(long, value_name = "LEVEL")]
+    /// Ends with exit code 3 if there are alerts of this level or above: informational, low,
+    /// medium, high, critical
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub fail_on: Option<Level>,
 }
 
@@ -288,15 +292,15 @@ pub struct Reading {
 /// What `query` can show.
 #[derive(Clone, Debug, Subcommand)]
 pub enum QueryVerb {
-    /// Events
+    /// Shows events
     Events(EventsArgs),
-    /// Alerts
+    /// Shows alerts
     Alerts(AlertsArgs),
-    /// Entities: addresses, users, hosts, processes, files, domains
+    /// Shows entities: addresses, users, hosts, processes, files, domains
     Entities(EntitiesArgs),
-    /// What happened to one entity, events and alerts together
+    /// Shows what happened to one entity, events and alerts together
     Timeline(TimelineArgs),
-    /// Templates of messages
+    /// Shows templates of messages
     Templates(TemplatesArgs),
 }
 
@@ -369,8 +373,8 @@ pub struct AlertsArgs {
     /// From this source
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
-    /// Of this level or above
-    #[arg(long)]
+    /// Of this level or above: informational, low, medium, high, critical
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub level: Option<Level>,
     /// Of this rule, by id or title
     #[arg(long, value_name = "RULE")]
@@ -417,7 +421,7 @@ pub struct TimelineArgs {
     #[arg(long, value_name = "KIND", value_parser = kind())]
     pub kind: Option<Kind>,
     /// Alerts of this level or above, and no events
-    #[arg(long)]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub level: Option<Level>,
 }
 
@@ -495,8 +499,8 @@ Cases are in NAME.cases.jsonl beside NAME.yml. The exit code is 1 if one of them
 /// Arguments of `rules list` and `rules coverage`.
 #[derive(Clone, Debug, Args)]
 pub struct RulesListArgs {
-    /// Of this level or above
-    #[arg(long)]
+    /// Of this level or above: informational, low, medium, high, critical
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub level: Option<Level>,
     /// Whose title, id or tags hold this text
     #[arg(long, value_name = "TEXT")]

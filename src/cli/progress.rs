@@ -49,8 +49,8 @@ impl Progress {
         self.bar.set_message(super::escape::escape(text).into_owned());
     }
 
-    /// Runs something that prints, with the bar out of the way. It must not use the bar itself, which
-    /// is locked meanwhile.
+    /// Runs something that prints, with the bar out of the way. It must not use the bar itself,
+    /// which is locked meanwhile.
     pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }

@@ -387,7 +387,7 @@ fn names_help(section: &str) -> String {
     let names: Vec<&str> = keys::names_in(section)
         .into_iter()
         .filter(|entry| entry.effect == Effect::Now)
-        .map(|entry| entry.key.name)
+        .map(|entry| entry.name())
         .collect();
     match (section, names.len()) {
         (_, 0) => "all keys: `seerflow-dataflow schema`".to_owned(),

@@ -1,7 +1,7 @@
 //! Every key that a configuration may hold: what it is called, what it means, what it takes.
 //!
-//! A key is written down once, as a field of [`Settings`](super::settings::Settings) or, while it
-//! has no effect yet, in [`later`](super::later). From there come the checks, the JSON Schema and
+//! A key is written down once, as a field of [`Settings`] or, while it
+//! has no effect yet, in [`later`]. From there come the checks, the JSON Schema and
 //! the remarks in `configs/default.yaml`, which alone holds the defaults.
 
 use std::collections::BTreeMap;
@@ -155,6 +155,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its name in its section. For an alias, this and not the key's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        split(&self.path).1
+    }
+
     /// Whether it is a section, which holds keys and not a value.
     #[must_use]
     pub fn is_section(&self) -> bool {

@@ -147,7 +147,7 @@ fn redact(text: &str) -> String {
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
         if secret_block.is_some_and(|least| indent > least || line.trim().is_empty()) {
-            blacken(&mut out, line, &[0..line.len()]);
+            blacken(&mut out, line, std::slice::from_ref(&(0..line.len())));
             continue;
         }
         let secrets = secrets_in(line);

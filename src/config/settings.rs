@@ -75,7 +75,8 @@ section! {
         receivers: Receivers = Kind::Object(Receivers::KEYS),
         /// How records become events.
         parse: Parse = Kind::Object(Parse::KEYS),
-        /// Which entities (addresses, users, hosts, processes, files, domains) are taken from events.
+        /// Which entities (addresses, users, hosts, processes, files, domains) are taken from
+        /// events.
         entities: Entities = Kind::Object(Entities::KEYS),
         /// How messages are grouped into templates (Drain: He et al., ICWS 2017).
         templates: Templates = Kind::Object(Templates::KEYS),

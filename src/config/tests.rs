@@ -232,6 +232,17 @@ error: `detection` is a section and holds keys, not a list
 }
 
 #[test]
+fn a_syntax_error_points_to_its_line() {
+    let expected = "\
+error: this is not YAML: illegal placement of ':' indicator
+ --> seerflow.yaml:3:6
+  |
+3 | naïve: 2
+  |      ^";
+    assert_eq!(told("workers: 1\na: [1\nnaïve: 2\n").trim_end_matches(['\n', ' ', '|']), expected);
+}
+
+#[test]
 fn what_is_wrong_outside_the_file_names_its_place_and_not_its_value() {
     let mut sources = Sources {
         environment: [
@@ -249,7 +260,8 @@ fn what_is_wrong_outside_the_file_names_its_place_and_not_its_value() {
         vec![Flag::set("journal.fsnyc=never"), Flag::set("llm.cloud_api_key=[canary-7]")];
     let text = problems(&sources).to_string();
     for part in [
-        "`receivers.syslog_tcp_port` must be a whole number from 1 to 65535, what `${PORT}` holds is not",
+        "error: `receivers.syslog_tcp_port` must be a whole number",
+        "from 1 to 65535, what `${PORT}` holds is not",
         "--> environment variable SEERFLOW__LLM__CLOUD_API_KEYY",
         "from 1 to 65535, what this variable holds is not",
         "`receivers` is a section and holds keys",
@@ -286,8 +298,9 @@ fn in_lists_of_mappings_keys_are_checked_too() {
     let mapping = &settings.detection.attack_mappings[0];
     assert_eq!((mapping.tactics.len(), mapping.techniques.len()), (1, 0));
     let text = told(
-        "detection:\n  attack_mappings:\n    - {pattern: 'a(', tactics: [a]}\n    - {patern: a}\n    - \
-         {tactics: a}\n    - {tactics: []}\nalerting:\n  webhooks: [{url: 'https://h/x', format: slak}]\n",
+        "detection:\n  attack_mappings:\n    - {pattern: 'a(', tactics: [a]}\n    - {patern: a}\n    \
+         -          {tactics: a}\n    - {tactics: []}\nalerting:\n  webhooks: [{url: 'https://h/x', \
+         format: slak}]\n",
     );
     for part in [
         "`detection.attack_mappings[0].pattern` must be a regular expression",
@@ -492,6 +505,7 @@ fn every_misspelt_key_is_told_with_the_right_one() {
             assert!(problem.label.contains(&format!("`{name}`")), "{path}: {problem:?}");
         }
     }
+    println!("{mutants} mutants");
     assert!(mutants >= 300, "{mutants}");
 }
 
@@ -509,6 +523,7 @@ fn every_value_of_a_wrong_kind_is_told_with_its_key() {
             assert!(problem.title.contains(&entry.path), "{value}: {problem:?}");
         }
     }
+    println!("{mutants} mutants");
     assert!(mutants >= 300, "{mutants}");
 }
 

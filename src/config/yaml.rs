@@ -139,7 +139,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
-        let place = error.location().map(|location| place_of(&location));
+        let place = error.location().map(|location| with_bytes(place_of(&location), text));
         SyntaxError { message: plain_message(&error), place }
     })
 }
@@ -161,6 +161,11 @@ pub fn parse_alone(text: &str) -> Result<Value, SyntaxError> {
 /// The parser's words, without the place, which is told apart from them.
 fn plain_message(error: &serde_saphyr::Error) -> String {
     let message = error.without_snippet().to_string();
+    if message.contains("budget breached") || message.contains("limit exceeded") {
+        return "it holds more, or deeper, than a configuration may; what aliases stand for is \
+                counted each time"
+            .to_owned();
+    }
     let line = message.lines().next().unwrap_or_default();
     let end = [" at line ", " (line "].iter().filter_map(|word| line.find(word)).min();
     let line = &line[..end.unwrap_or(line.len())];
@@ -169,6 +174,18 @@ fn plain_message(error: &serde_saphyr::Error) -> String {
         Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
         _ => line.to_owned(),
     }
+}
+
+/// Errors of the parser know their line and column, and not always their byte.
+fn with_bytes(mut place: Place, text: &str) -> Place {
+    if place.bytes.start == 0 && place.line > 0 {
+        let before = text.split_inclusive('\n').take(place.line - 1).map(str::len).sum();
+        let line = text[before..].split('\n').next().unwrap_or_default();
+        let column = line.char_indices().nth(place.column.saturating_sub(1));
+        let start = before + column.map_or(line.len(), |(at, _)| at);
+        place.bytes = start..start;
+    }
+    place
 }
 
 fn place_of(location: &Location) -> Place {

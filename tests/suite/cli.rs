@@ -92,8 +92,8 @@ fn what_cannot_be_read_is_told_as_a_chain_with_a_hint() {
     assert_eq!(code(&output), 78);
     assert_eq!(
         stderr(&output),
-        "error: cannot read the configuration `none.yaml`\n  because: No such file or directory (os \
-         error 2)\n  hint: `seerflow-dataflow init` writes one to start from\n"
+        "error: cannot read the configuration `none.yaml`\n  because: No such file or directory \
+         (os error 2)\n  hint: `seerflow-dataflow init` writes one to start from\n"
     );
     folder.file("latin1.yaml", b"# caf\xe9\n");
     let output = folder.run(&["validate", "-c", "latin1.yaml"]);
@@ -154,7 +154,6 @@ fn validate_prints_what_is_in_effect_and_where_it_comes_from_but_no_secret() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     for line in [
         "workers: 3                                   # --workers",
-        "  fsync: never                               # environment variable SEERFLOW__JOURNAL__FSYNC",
         "  dirs: [./a, ./b]                           # --set rules.dirs",
         "  cloud_api_key: '***'                       # seerflow.yaml:2:22; no effect yet",
         "  memory_mb: 256                             # default",
@@ -167,6 +166,9 @@ fn validate_prints_what_is_in_effect_and_where_it_comes_from_but_no_secret() {
     let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(object["workers"]["value"], 2);
     assert_eq!(object["workers"]["origin"], "seerflow.yaml:1:10");
+    let fsync = &object["journal.fsync"];
+    assert_eq!(fsync["value"], "never");
+    assert_eq!(fsync["origin"], "environment variable SEERFLOW__JOURNAL__FSYNC");
     assert_eq!(stderr(&output), "");
 }
 
