@@ -10,7 +10,8 @@ use crate::types::{EventTime, Span};
 /// What a date leaves out and its reader must add.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
-    /// When the record came. A date without a year lies in the year that puts it nearest to this.
+    /// When the record came. A date without a year lies in the year that puts it nearest to this,
+    /// and no more than two days after.
     pub received_at: EventTime,
     /// What to take from a time without a zone to get UTC: seconds east of Greenwich.
     pub offset_seconds: i32,
@@ -504,6 +505,9 @@ impl<'a> Scan<'a> {
         defaults: Defaults,
     ) -> Stamp {
         const HALF_YEAR: u64 = 182 * 86_400 * 1_000_000_000;
+        // A log is read after it was written, sometimes long after; a clock that is days ahead
+        // is less likely than a file that is months old.
+        let latest = defaults.received_at + Span::from_secs(2 * 86_400);
         let offset = Span::from_secs(i64::from(zone.unwrap_or(defaults.offset_seconds)));
         let received_at = defaults.received_at;
         let in_year = |year| EventTime::from_civil((year, month, day), clock, nanos);
@@ -511,13 +515,13 @@ impl<'a> Scan<'a> {
         let year = (received_at + offset).civil().0;
         let this_year = in_year(year).map(|time| time - offset);
         let time = match this_year {
-            Some(time) if distance(&time) <= HALF_YEAR => Some(time),
+            Some(time) if distance(&time) <= HALF_YEAR && time <= latest => Some(time),
             _ => {
                 // A leap day may be eight years away: 1896 and 1904.
                 let reach = if day > days_in_month(2025, month) { 8 } else { 1 };
                 let years = year.saturating_sub(reach)..=year.saturating_add(reach);
                 let times = years.filter_map(in_year).map(|time| time - offset);
-                times.min_by_key(distance)
+                times.min_by_key(|time| (*time > latest, distance(time)))
             }
         };
         Stamp { time, len: self.at, has_offset: false }
@@ -601,7 +605,9 @@ mod tests {
             ("2026-03-01T00:00:00Z", "Dec 20 00:01:00", "2025-12-20T00:01:00Z"),
             ("2024-03-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"),
             ("2025-03-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"),
-            ("2026-11-01T00:00:00Z", "Feb 29 12:00:00", "2028-02-29T12:00:00Z"),
+            ("2026-11-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"),
+            ("2026-11-22T00:00:00Z", "Dec 10 06:55:46", "2025-12-10T06:55:46Z"),
+            ("2026-11-22T00:00:00Z", "Nov 23 06:55:46", "2026-11-23T06:55:46Z"),
             ("2099-11-01T00:00:00Z", "Feb 29 12:00:00", "2096-02-29T12:00:00Z"),
         ];
         for (received, text, time) in cases {
@@ -619,7 +625,7 @@ mod tests {
             let then = start + Span::from_secs(day * 86_400);
             let (_, month, date, ..) = then.civil();
             let text = format!("{} {date:2} 12:00:00", MONTHS[month as usize - 1]);
-            for skew in [-100, -1, 0, 1, 100] {
+            for skew in [-1, 0, 1, 100, 300] {
                 let received_at = then + Span::from_secs(skew * 86_400);
                 let stamp = bsd(&text, Defaults { received_at, offset_seconds: 0 }).unwrap();
                 assert_eq!(stamp.time, Some(then), "{text} with {skew} days of skew");
