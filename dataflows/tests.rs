@@ -83,8 +83,11 @@ fn lines(count: u64) -> Vec<String> {
         .collect()
 }
 
+/// Epochs with their blocks.
+type Epochs = Vec<(EpochEnd, Vec<Arc<Block>>)>;
+
 /// Cuts lines into epochs of blocks, as a journal would.
-fn epochs(lines: &[String]) -> Vec<(EpochEnd, Vec<Arc<Block>>)> {
+fn epochs(lines: &[String]) -> Epochs {
     let sources = Arc::new(vec![Source { receiver: "syslog".into(), name: "test".into() }]);
     let (mut epochs, mut seq) = (Vec::new(), 0usize);
     while seq < lines.len() {
@@ -123,7 +126,7 @@ fn epochs(lines: &[String]) -> Vec<(EpochEnd, Vec<Arc<Block>>)> {
 /// What a run says: a line for each event, by sequence number, and the alerts by id.
 type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>);
 
-fn run(workers: usize, epochs: &Arc<Vec<(EpochEnd, Vec<Arc<Block>>)>>) -> Said {
+fn run(workers: usize, epochs: &Arc<Epochs>) -> Said {
     let said = Arc::new(Mutex::new(Said::default()));
     let (epochs, all) = (Arc::clone(epochs), Arc::clone(&said));
     timely::execute(timely::Config::process(workers), move |worker| {

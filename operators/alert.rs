@@ -172,7 +172,7 @@ impl Stage for Alerts {
         out: &mut Vec<Told>,
     ) {
         self.watermark = local.into_iter().fold(self.watermark, EventTime::max);
-        findings.sort_by(|a, b| (a.seq, a.rule, a.dedup).cmp(&(b.seq, b.rule, b.dedup)));
+        findings.sort_by_key(|finding| (finding.seq, finding.rule, finding.dedup));
         let mut grown = BTreeMap::new();
         for finding in findings {
             let key = (group(finding.dedup), finding.dedup);

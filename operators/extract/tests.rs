@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
-use crate::types::event::{Block, Event, Field, Record, Source};
+use crate::types::event::{Block, Event, Field, NO_OPINION, Record, Source};
 use crate::types::{EntityId, EventTime};
 
 mod corpus;
@@ -98,6 +98,7 @@ impl Case {
             text,
             records: vec![record],
             sources: Arc::new(vec![source]),
+            ended: Vec::new(),
         };
         let mut batch = Batch::new(Arc::new(block));
         batch.events.push(Event {
@@ -115,6 +116,8 @@ impl Case {
             msgid: Text::NONE,
             message,
             raw,
+            template: 0,
+            surprise: [NO_OPINION; 2],
             fields: (0, fields.len() as u32),
             entities: (0, 0),
         });

@@ -72,7 +72,7 @@ pub struct Totals {
 }
 
 /// How many alerts are held in memory for the summary and the sorted file of `replay`.
-pub const ALERTS_MAX: usize = 200_000;
+const ALERTS_MAX: usize = 200_000;
 
 /// What a run came to, and the models at its end if it kept no state.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Progress;
 
 /// How long no epoch may be finished while some are waiting.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts to watch, until the progress is dropped.
 pub(super) fn start(progress: &Arc<Progress>) -> Result<(), String> {

@@ -363,7 +363,8 @@ mod tests {
             let decoded = decode(&payload, 2).unwrap();
             assert_eq!((decoded.head.first_seq, decoded.head.count), (77, 5));
             assert_eq!(decoded.head.received_at_max, Some(EventTime(100)));
-            let read = block(1, 77, decoded.raw.into_owned(), decoded.records, &sources());
+            let raw = decoded.raw.into_owned();
+            let read = block(1, 77, raw, decoded.records, &sources(), &[]).unwrap();
             let made = builder.finish(1, 77, &sources()).unwrap();
             assert_eq!(texts(&read), texts(&made));
             assert_eq!(read.records[3].received_at, EventTime(97));
@@ -400,7 +401,8 @@ mod tests {
                 bytes[index] = byte;
                 if let Ok(decoded) = decode(&bytes, 2) {
                     let Decoded { head, raw, records } = decoded;
-                    block(1, head.first_seq, raw.into_owned(), records, &sources());
+                    let (raw, positions) = (raw.into_owned(), &head.positions);
+                    block(1, head.first_seq, raw, records, &sources(), positions);
                 }
             }
             assert!(decode(&payload[..index], 2).is_err());

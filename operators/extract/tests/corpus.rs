@@ -182,7 +182,8 @@ fn batches(lines: &[String]) -> Vec<Batch> {
             events.push(event);
         }
         let sources = Arc::new(Vec::new());
-        let block = Block { epoch: 0, first_seq: 0, text, records: Vec::new(), sources };
+        let block =
+            Block { epoch: 0, first_seq: 0, text, records: Vec::new(), sources, ended: Vec::new() };
         let mut batch = Batch::new(Arc::new(block));
         batch.events = events;
         batch
