@@ -193,7 +193,7 @@ fn a_consumer_that_does_not_take_holds_up_the_receivers_and_not_durability() {
     let (intakes, intakes_in) = mpsc::channel(2);
     let (_controls, controls_in) = mpsc::channel(1);
     let options = WriterOptions { pace: Pace::Replay, stop_deadline: PATIENCE, clock: wall_clock };
-    let (release, released) = std_mpsc::channel::<()>();
+    let (release, released) = std_mpsc::sync_channel::<()>(1);
     let feed = move |_| {
         let _ = released.recv();
     };
