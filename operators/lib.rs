@@ -15,6 +15,7 @@ pub mod logic;
 pub mod parse;
 pub mod report;
 pub mod score;
+pub mod sigma;
 pub mod state;
 pub mod template;
 pub mod types;

@@ -1,0 +1,586 @@
+//! Many rules compiled into one structure that is shared and never changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::correlation::{self, Correlation, Target};
+use super::detection::Test;
+use super::diagnose::{Diagnostic, Fault, Gravity, Pos};
+use super::filter::{Filter, Rules};
+use super::logsource::{LogSource, View, Views};
+use super::lower::{Lower, Number};
+pub use super::program::FieldId;
+use super::program::{Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
+use super::regex::Regex;
+use super::rule::{Document, Parsed, Rule};
+use super::scan::{BITS_MAX, Scan};
+use crate::types::hash::Map;
+
+/// The most rules of a set.
+pub const RULES_MAX: usize = 100_000;
+/// The most filters of a set.
+pub const FILTERS_MAX: usize = 10_000;
+/// The most fields that the rules of a set may ask for.
+pub const FIELDS_MAX: usize = 60_000;
+/// The largest program of one rule, in steps.
+pub const STEPS_MAX: usize = 1 << 18;
+
+/// What a rule set is compiled with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The values of placeholders, by name without the percent signs.
+    pub placeholders: BTreeMap<String, Vec<String>>,
+}
+
+/// The number of a rule in its set. Rules are numbered in the order in which they were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleIndex(pub u32);
+
+/// A correlation that can be used.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The document.
+    pub correlation: Correlation,
+    /// For each of its `rules`, what is meant.
+    pub targets: Vec<Target>,
+}
+
+/// What became of the documents.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// All that there is to say, file by file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many rules are in use.
+    pub rules: usize,
+    /// How many correlations are in use.
+    pub correlations: usize,
+    /// How many filters were added to at least one rule.
+    pub filters: usize,
+    /// How many documents are not used because of an error.
+    pub refused: usize,
+    /// How many different literals are looked for, and in how many bytes of automata.
+    pub literals: usize,
+    /// The size of all automata, in bytes.
+    pub automata_bytes: usize,
+}
+
+/// What must be hit before a rule is looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guard {
+    pub(crate) bits: Vec<Bit>,
+    /// The fields of those bits; their values are scanned for every record of the log source.
+    pub(crate) fields: Vec<FieldId>,
+    /// There is no such thing: the rule is tried on every record of its log source.
+    pub(crate) always: bool,
+}
+
+/// A compiled set of rules. Immutable; share it by `Arc`, and give each worker a
+/// [`Matcher`](super::Matcher).
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    correlations: Vec<Resolved>,
+    names: BTreeMap<String, RuleIndex>,
+    /// For each rule, whether only correlations are told of its matches.
+    silent: Vec<bool>,
+    fields: FieldTable,
+    views: Views,
+    /// For each rule, the number of its log source in `views`.
+    pub(crate) sources: Vec<u16>,
+    pub(crate) guards: Vec<Guard>,
+    /// For each rule, where its program begins.
+    pub(crate) entries: Vec<u32>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) lists: Vec<Bit>,
+    pub(crate) lates: Vec<Late>,
+    pub(crate) regexes: Vec<Regex>,
+    pub(crate) scans: Vec<Scan>,
+    /// For each bit, the lists that it is a member of.
+    pub(crate) member_of: Rows,
+    /// For each bit, the rules that it wakes.
+    pub(crate) wakes: Rows,
+}
+
+/// Rows of numbers of different lengths, in one piece.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    starts: Vec<u32>,
+    items: Vec<u32>,
+}
+
+impl Rows {
+    fn new(rows: &[Vec<u32>]) -> Self {
+        let mut all = Rows { starts: vec![0], items: Vec::new() };
+        for row in rows {
+            all.items.extend(row);
+            all.starts.push(all.items.len() as u32);
+        }
+        all
+    }
+
+    #[inline]
+    pub(crate) fn row(&self, row: usize) -> &[u32] {
+        &self.items[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+}
+
+/// The fields that rules ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldTable {
+    names: Map<Box<str>, FieldId>,
+    list: Vec<Box<str>>,
+}
+
+impl Default for FieldTable {
+    fn default() -> Self {
+        // Number 0 is not a field: keywords have it.
+        FieldTable { names: Map::default(), list: vec!["".into()] }
+    }
+}
+
+impl Number for FieldTable {
+    fn number(&mut self, field: &str) -> FieldId {
+        if let Some(known) = self.names.get(field) {
+            return *known;
+        }
+        let number = FieldId(self.list.len() as u16);
+        self.list.push(field.into());
+        self.names.insert(field.into(), number);
+        number
+    }
+}
+
+impl RuleSet {
+    /// Compiles documents, in this order; files should be sorted by path.
+    ///
+    /// What can not be used is in the report and not in the set. Of rules with the same id the
+    /// first counts.
+    #[must_use]
+    pub fn compile(files: Vec<Parsed>, options: &Options) -> (RuleSet, Report) {
+        let mut report = Report::default();
+        let mut rules = Vec::new();
+        let mut correlations = Vec::new();
+        let mut filters = Vec::new();
+        for file in files {
+            let errors = file.diagnostics.iter().filter(|said| said.gravity == Gravity::Error);
+            report.refused += errors.count();
+            report.diagnostics.extend(file.diagnostics);
+            for document in file.documents {
+                match document {
+                    Document::Rule(rule) => rules.push(*rule),
+                    Document::Correlation(correlation) => correlations.push(*correlation),
+                    Document::Filter(filter) => filters.push(*filter),
+                }
+            }
+        }
+        let mut compiler = Compiler { report, options, set: RuleSet::default() };
+        let rules = compiler.admit(rules);
+        let rules = compiler.filter(rules, filters);
+        compiler.lower(rules);
+        compiler.correlate(correlations);
+        let Compiler { mut report, set, .. } = compiler;
+        report.rules = set.rules.len();
+        report.correlations = set.correlations.len();
+        report.diagnostics.sort();
+        (set, report)
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rules, in the order of their numbers.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// A rule.
+    #[must_use]
+    pub fn rule(&self, index: RuleIndex) -> &Rule {
+        &self.rules[index.0 as usize]
+    }
+
+    /// The rule with that id or name.
+    #[must_use]
+    pub fn find(&self, reference: &str) -> Option<RuleIndex> {
+        let exact = self.names.get(reference).copied();
+        exact.or_else(|| self.names.get(&reference.to_ascii_lowercase()).copied())
+    }
+
+    /// Whether a match is only for correlations and no alert of its own: a correlation refers to
+    /// the rule, and none that does says `generate: true`.
+    #[must_use]
+    pub fn is_silent(&self, index: RuleIndex) -> bool {
+        self.silent[index.0 as usize]
+    }
+
+    /// The correlations; each follows those that it refers to.
+    #[must_use]
+    pub fn correlations(&self) -> &[Resolved] {
+        &self.correlations
+    }
+
+    /// The number of a field, or [`FieldId::UNKNOWN`] if no rule asks for it.
+    #[must_use]
+    pub fn field(&self, name: &str) -> FieldId {
+        self.fields.names.get(name).copied().unwrap_or(FieldId::UNKNOWN)
+    }
+
+    /// The names of all fields that rules ask for.
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.list.iter().skip(1).map(AsRef::as_ref)
+    }
+
+    /// A view, in the numbers of this set.
+    #[must_use]
+    pub fn view(&self, source: &LogSource) -> View {
+        self.views.view(source)
+    }
+
+    /// The log sources that rules ask for, each once.
+    #[must_use]
+    pub fn log_sources(&self) -> &[LogSource] {
+        self.views.sources()
+    }
+
+    /// Whether a rule is for records with these views.
+    #[must_use]
+    pub fn applies(&self, index: RuleIndex, views: &[View]) -> bool {
+        let source = usize::from(self.sources[index.0 as usize]);
+        self.views.satisfied(views)[source]
+    }
+
+    /// For each log source that rules ask for, whether one of `views` satisfies it.
+    pub(crate) fn satisfied(&self, views: &[View]) -> Vec<bool> {
+        self.views.satisfied(views)
+    }
+
+    /// The fields of which one must have a value for the rule to match; empty if it can match a
+    /// record with none.
+    ///
+    /// Of a rule whose condition can hold in several ways these are the fields of all of them, so
+    /// a rule can never match where no record has any.
+    #[must_use]
+    pub fn required_fields(&self, index: RuleIndex) -> Vec<&str> {
+        let fields = self.guards[index.0 as usize].fields.iter();
+        let named = fields.filter(|field| **field != FieldId::KEYWORDS);
+        named.map(|field| self.fields.list[field.index()].as_ref()).collect()
+    }
+
+    pub(crate) fn field_count(&self) -> usize {
+        self.fields.list.len()
+    }
+
+    pub(crate) fn bit_count(&self) -> usize {
+        self.wakes.len()
+    }
+
+    pub(crate) fn field_name(&self, field: FieldId) -> &str {
+        &self.fields.list[field.index()]
+    }
+}
+
+struct Compiler<'a> {
+    report: Report,
+    options: &'a Options,
+    set: RuleSet,
+}
+
+impl Compiler<'_> {
+    fn say(&mut self, file: &Arc<str>, title: &str, gravity: Gravity, fault: Fault) {
+        if gravity == Gravity::Error {
+            self.report.refused += 1;
+        }
+        self.report.diagnostics.push(fault.diagnostic(file, Some(title), gravity));
+    }
+
+    fn refuse(&mut self, rule: &Rule, fault: Fault) {
+        self.say(&rule.meta.file, &rule.meta.title, Gravity::Error, fault);
+    }
+
+    /// The rules that can be used: each id once, placeholders replaced.
+    fn admit(&mut self, rules: Vec<Rule>) -> Vec<Rule> {
+        let mut admitted: Vec<Rule> = Vec::with_capacity(rules.len());
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        for mut rule in rules {
+            let taken = rule.meta.references_to_it().find_map(|name| names.get(name));
+            if let Some(first) = taken {
+                let first = &admitted[*first].meta;
+                let reason = format!(
+                    "its id or name is that of {:?} in {}:{}, which counts",
+                    first.title, first.file, first.at.line
+                );
+                let fault = Fault::new(rule.meta.at, "duplicate-id", reason);
+                self.refuse(&rule, fault);
+                continue;
+            }
+            if admitted.len() == RULES_MAX {
+                let reason = format!("more than {RULES_MAX} rules");
+                let fault = Fault::new(rule.meta.at, "too-many-rules", reason);
+                self.refuse(&rule, fault);
+                continue;
+            }
+            if let Err(fault) = self.expand(&mut rule) {
+                self.refuse(&rule, fault);
+                continue;
+            }
+            for name in rule.meta.references_to_it() {
+                names.insert(name.to_owned(), admitted.len());
+            }
+            admitted.push(rule);
+        }
+        admitted
+    }
+
+    /// Replaces the placeholders of a rule.
+    fn expand(&self, rule: &mut Rule) -> Result<(), Fault> {
+        let values = |name: &str| self.options.placeholders.get(name).map(Vec::as_slice);
+        let mut fault = None;
+        for selection in &mut rule.detection.selections {
+            selection.search.items_mut(&mut |item| {
+                let wants = |test: &Test| match test {
+                    Test::Text { pattern, .. } => pattern.has_placeholders(),
+                    _ => false,
+                };
+                if !item.values.iter().any(|value| wants(&value.test)) {
+                    return;
+                }
+                for value in std::mem::take(&mut item.values) {
+                    let Test::Text { pattern, cased } = &value.test else {
+                        item.values.push(value);
+                        continue;
+                    };
+                    match pattern.expand(value.at, values) {
+                        Ok(patterns) => item.values.extend(patterns.into_iter().map(|pattern| {
+                            let test = Test::Text { pattern, cased: *cased };
+                            super::detection::Value { at: value.at, test }
+                        })),
+                        Err(error) => fault = fault.take().or(Some(error)),
+                    }
+                }
+            });
+        }
+        match fault {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds the filters to the rules that they name.
+    fn filter(&mut self, mut rules: Vec<Rule>, filters: Vec<Filter>) -> Vec<Rule> {
+        for (number, filter) in filters.into_iter().enumerate() {
+            let (file, title) = (Arc::clone(&filter.meta.file), filter.meta.title.clone());
+            if number >= FILTERS_MAX {
+                let reason = format!("more than {FILTERS_MAX} filters");
+                let fault = Fault::new(filter.meta.at, "too-many-filters", reason);
+                self.say(&file, &title, Gravity::Error, fault);
+                continue;
+            }
+            let mut used = false;
+            let mut unknown = match &filter.rules {
+                Rules::Any => Vec::new(),
+                Rules::Named(names) => names.clone(),
+            };
+            for rule in &mut rules {
+                let named = match &filter.rules {
+                    Rules::Any => true,
+                    Rules::Named(names) => names.iter().any(|name| rule.meta.is_called(name)),
+                };
+                if !named {
+                    continue;
+                }
+                unknown.retain(|name| !rule.meta.is_called(name));
+                if filter.covers(rule) {
+                    filter.add_to(rule, number + 1);
+                    used = true;
+                } else if filter.rules != Rules::Any {
+                    let reason = format!(
+                        "the rule {:?} is for {}, which this filter is not",
+                        rule.meta.title, rule.logsource
+                    );
+                    let fault = Fault::new(filter.rules_at, "filter-logsource", reason);
+                    self.report.diagnostics.push(fault.diagnostic(
+                        &file,
+                        Some(&title),
+                        Gravity::Warning,
+                    ));
+                }
+            }
+            self.report.filters += usize::from(used);
+            for name in unknown {
+                let reason = format!("no loaded rule is called `{name}`");
+                let fault = Fault::new(filter.rules_at, "unknown-rule", reason);
+                self.say(&file, &title, Gravity::Warning, fault);
+            }
+        }
+        rules
+    }
+
+    /// Turns rules into programs, chooses their guards, and builds the automata.
+    fn lower(&mut self, rules: Vec<Rule>) {
+        let mut builder = Builder::default();
+        let mut exprs: Vec<Expr> = Vec::with_capacity(rules.len());
+        for rule in rules {
+            let mut lower = Lower { builder: &mut builder, fields: &mut self.set.fields };
+            let detection = &rule.detection;
+            let selections: Vec<Expr> =
+                detection.selections.iter().map(|one| lower.search(&one.search)).collect();
+            let Some(expr) = lower.condition(&detection.condition, &selections, STEPS_MAX) else {
+                let reason = format!("the condition needs more than {STEPS_MAX} steps");
+                let fault = Fault::new(rule.meta.at, "too-large", reason);
+                self.refuse(&rule, fault);
+                continue;
+            };
+            let wanted = self.set.views.want(&rule.logsource);
+            let full = self.set.fields.list.len() > FIELDS_MAX || builder.bits.len() >= BITS_MAX;
+            let (Some(source), false) = (wanted, full) else {
+                let reason = "too many different fields, values or log sources";
+                let fault = Fault::new(rule.meta.at, "too-many-fields", reason);
+                self.refuse(&rule, fault);
+                continue;
+            };
+            let index = RuleIndex(self.set.rules.len() as u32);
+            for name in rule.meta.references_to_it() {
+                self.set.names.insert(name.to_owned(), index);
+            }
+            self.set.sources.push(source);
+            self.set.rules.push(rule);
+            exprs.push(expr);
+        }
+        count_uses(&mut builder, &exprs);
+        for expr in &mut exprs {
+            builder.order(expr);
+            let guard = guard_of(&mut builder, expr);
+            self.set.guards.push(guard);
+            let entry = builder.emit(expr, MATCH, NO_MATCH);
+            self.set.entries.push(entry);
+        }
+        self.finish(builder);
+    }
+
+    fn finish(&mut self, builder: Builder) {
+        let set = &mut self.set;
+        let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); builder.bits.len()];
+        for (list, info) in builder.bits.iter().enumerate() {
+            if let Literal::OneOf(members) = &info.literal {
+                members.iter().for_each(|bit| member_of[*bit as usize].push(list as u32));
+            }
+        }
+        let mut wakes: Vec<Vec<u32>> = vec![Vec::new(); builder.bits.len()];
+        for (rule, guard) in set.guards.iter().enumerate() {
+            guard.bits.iter().for_each(|bit| wakes[*bit as usize].push(rule as u32));
+        }
+        set.member_of = Rows::new(&member_of);
+        set.wakes = Rows::new(&wakes);
+        match Scan::of_fields(&builder.bits, set.fields.list.len()) {
+            Ok(scans) => set.scans = scans,
+            Err(reason) => {
+                // Cannot happen below the limits; if it does, a set of no rules says so loudly.
+                let fault = Fault::new(Pos::START, "automaton", reason);
+                let file: Arc<str> = Arc::from("(rule set)");
+                self.report.diagnostics.push(fault.diagnostic(&file, None, Gravity::Error));
+                self.report.refused += set.rules.len();
+                *set = RuleSet::default();
+                return;
+            }
+        }
+        self.report.literals = builder.bits.len();
+        self.report.automata_bytes = set.scans.iter().map(Scan::bytes).sum();
+        set.steps = builder.steps;
+        set.lists = builder.lists;
+        set.lates = builder.lates;
+        set.regexes = builder.regexes;
+    }
+
+    fn correlate(&mut self, mut correlations: Vec<Correlation>) {
+        for extra in correlations.drain(correlations.len().min(correlation::CORRELATIONS_MAX)..) {
+            let reason = format!("more than {} correlations", correlation::CORRELATIONS_MAX);
+            let fault = Fault::new(extra.meta.at, "too-many-rules", reason);
+            let diagnostic =
+                fault.diagnostic(&extra.meta.file, Some(&extra.meta.title), Gravity::Error);
+            self.report.diagnostics.push(diagnostic);
+            self.report.refused += 1;
+        }
+        let find = |reference: &str| self.set.find(reference).map(|index| index.0);
+        let (usable, faults) = correlation::resolve(&correlations, find);
+        for (i, fault) in faults {
+            let meta = correlations[i].meta.clone();
+            self.say(&meta.file, &meta.title, Gravity::Error, fault);
+        }
+        let mut used = vec![false; self.set.rules.len()];
+        let mut loud = vec![false; self.set.rules.len()];
+        let mut slots: Vec<Option<Correlation>> = correlations.into_iter().map(Some).collect();
+        for (i, targets) in usable {
+            let correlation = slots[i].take().expect("each is used once");
+            for target in &targets {
+                if let Target::Rule(rule) = target {
+                    used[*rule as usize] = true;
+                    loud[*rule as usize] |= correlation.generate;
+                }
+            }
+            self.set.correlations.push(Resolved { correlation, targets });
+        }
+        self.set.silent = used.iter().zip(&loud).map(|(used, loud)| *used && !loud).collect();
+        let set = &mut self.set;
+        for resolved in &set.correlations {
+            for field in resolved.correlation.fields() {
+                if set.fields.list.len() <= FIELDS_MAX {
+                    set.fields.number(field);
+                }
+            }
+        }
+        while set.scans.len() < set.fields.list.len() {
+            set.scans.push(Scan::default());
+        }
+    }
+}
+
+/// Counts by how many rules each bit is asked.
+fn count_uses(builder: &mut Builder, exprs: &[Expr]) {
+    let mut seen_by = vec![u32::MAX; builder.bits.len()];
+    for (rule, expr) in exprs.iter().enumerate() {
+        let rule = rule as u32;
+        let mut asked: Vec<Bit> = Vec::new();
+        expr.leaves(&mut |leaf| match leaf {
+            Expr::Bit(bit) => asked.push(*bit),
+            Expr::Late(late) => asked.extend(&builder.lates[*late as usize].armed),
+            _ => {}
+        });
+        let mut next = 0;
+        while next < asked.len() {
+            let bit = asked[next];
+            next += 1;
+            if std::mem::replace(&mut seen_by[bit as usize], rule) == rule {
+                continue;
+            }
+            if let Literal::OneOf(members) = &builder.bits[bit as usize].literal {
+                asked.extend(members);
+            }
+            builder.bits[bit as usize].uses += 1;
+        }
+    }
+}
+
+fn guard_of(builder: &mut Builder, expr: &Expr) -> Guard {
+    let Some((bits, _)) = builder.guard(expr) else {
+        return Guard { always: true, ..Guard::default() };
+    };
+    let mut fields: Vec<FieldId> =
+        bits.iter().map(|bit| builder.bits[*bit as usize].field).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    Guard { bits, fields, always: false }
+}

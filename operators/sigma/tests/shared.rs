@@ -1,0 +1,222 @@
+//! Where data lies that is not part of the project, and the test's own way from it to records.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::*;
+
+/// The folder of shared data, or a line that says it is not there.
+#[expect(clippy::disallowed_methods, reason = "a test may ask where its data lies")]
+pub(super) fn shared(what: &str) -> Option<PathBuf> {
+    let named = std::env::var("SEERFLOW_SHARED").ok().map(PathBuf::from);
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+    let folder = named.unwrap_or_else(|| PathBuf::from(beside)).join("data/sigma");
+    if folder.join(what).exists() {
+        return Some(folder.join(what));
+    }
+    println!("skipped: no {what} in {}; set SEERFLOW_SHARED", folder.display());
+    None
+}
+
+/// The files of the rule corpus, by path, as `(path, text)`; the folder of unsupported ones apart.
+pub(super) fn corpus() -> Option<(Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>)> {
+    let archive = shared("rules.tar.xz")?;
+    let tar = std::process::Command::new("xz").arg("-dc").arg(&archive).output();
+    let Ok(tar) = tar.map(|output| output.stdout) else {
+        println!("skipped: no `xz` to unpack {}", archive.display());
+        return None;
+    };
+    let mut files: Vec<(String, Vec<u8>)> = tar_files(&tar);
+    files.retain(|(name, _)| name.ends_with(".yml"));
+    files.sort();
+    let (unsupported, active) =
+        files.into_iter().partition(|(name, _)| name.starts_with("unsupported/"));
+    Some((active, unsupported))
+}
+
+/// The regular files of a tar archive.
+fn tar_files(mut tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let text = |bytes: &[u8]| {
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        String::from_utf8_lossy(&bytes[..end]).into_owned()
+    };
+    let mut files = Vec::new();
+    let mut long_name: Option<String> = None;
+    while tar.len() >= 512 && tar[0] != 0 {
+        let size = text(&tar[124..136]);
+        let size = usize::from_str_radix(size.trim(), 8).expect("a size in octal");
+        let (prefix, name) = (text(&tar[345..500]), text(&tar[..100]));
+        let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let content = &tar[512..512 + size];
+        match tar[156] {
+            b'L' => long_name = Some(text(content)),
+            b'x' => {
+                let records = String::from_utf8_lossy(content).into_owned();
+                let path = records.lines().find_map(|line| line.split_once(" path="));
+                long_name = path.map(|(_, path)| path.to_owned());
+            }
+            b'0' | 0 => {
+                let name = long_name.take().unwrap_or(name);
+                let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
+                files.push((name, content.to_vec()));
+            }
+            _ => {}
+        }
+        tar = &tar[512 + size.div_ceil(512) * 512..];
+    }
+    files
+}
+
+/// A record of the regression samples: its named values and views.
+pub(super) struct Sample {
+    pub(super) rule: String,
+    pub(super) event: usize,
+    pub(super) fields: Vec<(String, serde_json::Value)>,
+    pub(super) views: Vec<LogSource>,
+}
+
+/// The regression samples as records: fields and views of sigma-mapping.md §2 and §3.
+pub(super) fn samples() -> Option<Vec<Sample>> {
+    let text = std::fs::read_to_string(shared("regression.jsonl")?).expect("readable");
+    let map = std::fs::read_to_string(shared("logsource_map.json")?).expect("readable");
+    let map: serde_json::Value = serde_json::from_str(&map).expect("JSON");
+    let mut samples = Vec::new();
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let raw = line["raw"].as_str().expect("raw text");
+        let stream = serde_json::Deserializer::from_str(raw).into_iter::<serde_json::Value>();
+        for (event, record) in stream.enumerate() {
+            let mut fields = windows_fields(&record.expect("JSON")["Event"]);
+            let views = windows_views(&mut fields, &map);
+            let rule = line["rule_id"].as_str().expect("an id").to_owned();
+            samples.push(Sample { rule, event, fields, views });
+        }
+    }
+    Some(samples)
+}
+
+fn windows_fields(event: &serde_json::Value) -> Vec<(String, serde_json::Value)> {
+    let mut fields: Vec<(String, serde_json::Value)> = Vec::new();
+    let attributes =
+        |value: &serde_json::Value| value["#attributes"].as_object().cloned().unwrap_or_default();
+    for (name, value) in event["System"].as_object().expect("System") {
+        for (attribute, value) in attributes(value) {
+            fields.push((format!("{name}_{attribute}"), value));
+        }
+        match value {
+            serde_json::Value::Null => {}
+            serde_json::Value::Object(object) => {
+                fields.extend(object.get("#text").map(|text| (name.clone(), text.clone())));
+            }
+            value => fields.push((name.clone(), value.clone())),
+        }
+    }
+    let user = event["UserData"].as_object().and_then(|user| user.values().next());
+    let data = [&event["EventData"], user.unwrap_or(&serde_json::Value::Null)];
+    for data in data {
+        for (attribute, value) in attributes(data) {
+            fields.push((format!("EventData_{attribute}"), value));
+        }
+        for (name, value) in data.as_object().into_iter().flatten() {
+            if name == "#attributes" {
+                continue;
+            }
+            let name = name.replace(' ', "");
+            let taken = fields.iter().any(|(known, _)| *known == name);
+            let name = if taken { format!("EventData_{name}") } else { name };
+            fields.push((name, value.clone()));
+        }
+    }
+    fields
+}
+
+fn windows_views(
+    fields: &mut Vec<(String, serde_json::Value)>,
+    map: &serde_json::Value,
+) -> Vec<LogSource> {
+    let text = |fields: &[(String, serde_json::Value)], name: &str| {
+        let value = fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        match value {
+            Some(serde_json::Value::String(text)) => text,
+            Some(value) => value.to_string(),
+            None => String::new(),
+        }
+    };
+    let channel = text(fields, "Channel").to_lowercase();
+    let services: Vec<String> = map["channels"][&channel]
+        .as_array()
+        .map(|list| list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())
+        .unwrap_or_default();
+    let mut views: Vec<LogSource> =
+        services.iter().map(|service| LogSource::new("", "windows", service)).collect();
+    if views.is_empty() {
+        views.push(LogSource::new("", "windows", ""));
+    }
+    let mut renamed = Vec::new();
+    for row in map["categories"].as_array().expect("rows") {
+        let own = row["service"].as_str().is_some_and(|own| services.iter().any(|s| s == own));
+        let holds = row["conditions"].as_object().expect("conditions").iter().all(|(name, any)| {
+            let have = text(fields, name);
+            let alike = |one: &serde_json::Value| match one {
+                serde_json::Value::String(one) => *one == have,
+                one => one.to_string() == have,
+            };
+            any.as_array().map_or_else(|| alike(any), |any| any.iter().any(alike))
+        });
+        if !own || !holds {
+            continue;
+        }
+        let category = row["category"].as_str().unwrap_or_default();
+        let product = row["product"].as_str().unwrap_or_default();
+        views.push(LogSource::new(category, product, ""));
+        for (to, from) in row["fieldmappings"].as_object().into_iter().flatten() {
+            let from = from.as_str().unwrap_or_default();
+            let value = fields.iter().find(|(name, _)| name == from);
+            renamed.extend(value.map(|(_, value)| (to.clone(), value.clone())));
+        }
+    }
+    fields.extend(renamed);
+    views
+}
+
+/// A sample as a record of a rule set. `flat` keeps the values.
+pub(super) fn record<'a>(
+    set: &Arc<RuleSet>,
+    flat: &'a [(String, Value<'a>)],
+    views: &[LogSource],
+) -> Record<'a> {
+    let mut record = Record::new();
+    for (name, value) in flat {
+        record.push(set, name, *value);
+    }
+    views.iter().for_each(|view| record.push_view(set.view(view)));
+    record
+}
+
+/// The values of a sample, flattened.
+pub(super) fn flat(sample: &Sample) -> Vec<(String, Value<'_>)> {
+    let mut flat = Vec::new();
+    for (name, value) in &sample.fields {
+        let own = |value| match value {
+            &serde_json::Value::String(ref text) => Value::Text(text.as_str()),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(int) => Value::Int(int),
+                None => Value::Float(number.as_f64().unwrap_or(0.0)),
+            },
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            _ => Value::Null,
+        };
+        match value {
+            serde_json::Value::Array(elements) => {
+                flat.extend(elements.iter().map(|element| (name.clone(), own(element))));
+            }
+            serde_json::Value::Object(object) => {
+                flat.extend(
+                    object.iter().map(|(key, value)| (format!("{name}.{key}"), own(value))),
+                );
+            }
+            value => flat.push((name.clone(), own(value))),
+        }
+    }
+    flat
+}
