@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::correlation::{self, Correlation, Target};
 use super::detection::Test;
-use super::diagnose::{Diagnostic, Fault, Gravity, Pos};
+use super::diagnose::{Diagnostic, Fault, Gravity};
 use super::filter::{Filter, Rules};
 use super::logsource::{LogSource, View, Views};
 use super::lower::{Lower, Number};
 pub use super::program::FieldId;
-use super::program::{Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
+use super::program::{Atom, Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
-use super::scan::{BITS_MAX, Scan};
+use super::scan::Scan;
 use crate::types::hash::Map;
 
 /// The most rules of a set.
@@ -58,10 +58,10 @@ pub struct Report {
     pub filters: usize,
     /// How many documents are not used because of an error.
     pub refused: usize,
-    /// How many different literals are looked for, and in how many bytes of automata.
+    /// How many different literals and lists of literals are looked for.
     pub literals: usize,
-    /// The size of all automata, in bytes.
-    pub automata_bytes: usize,
+    /// What the tables of them take, in bytes.
+    pub scan_bytes: usize,
 }
 
 /// What must be hit before a rule is looked at.
@@ -445,7 +445,7 @@ impl Compiler<'_> {
                 continue;
             };
             let wanted = self.set.views.want(&rule.logsource);
-            let full = self.set.fields.list.len() > FIELDS_MAX || builder.bits.len() >= BITS_MAX;
+            let full = self.set.fields.list.len() > FIELDS_MAX;
             let (Some(source), false) = (wanted, full) else {
                 let reason = "too many different fields, values or log sources";
                 let fault = Fault::new(rule.meta.at, "too-many-fields", reason);
@@ -485,20 +485,9 @@ impl Compiler<'_> {
         }
         set.member_of = Rows::new(&member_of);
         set.wakes = Rows::new(&wakes);
-        match Scan::of_fields(&builder.bits, set.fields.list.len()) {
-            Ok(scans) => set.scans = scans,
-            Err(reason) => {
-                // Cannot happen below the limits; if it does, a set of no rules says so loudly.
-                let fault = Fault::new(Pos::START, "automaton", reason);
-                let file: Arc<str> = Arc::from("(rule set)");
-                self.report.diagnostics.push(fault.diagnostic(&file, None, Gravity::Error));
-                self.report.refused += set.rules.len();
-                *set = RuleSet::default();
-                return;
-            }
-        }
+        set.scans = Scan::of_fields(&builder.bits, set.fields.list.len());
         self.report.literals = builder.bits.len();
-        self.report.automata_bytes = set.scans.iter().map(Scan::bytes).sum();
+        self.report.scan_bytes = set.scans.iter().map(Scan::bytes).sum();
         set.steps = builder.steps;
         set.lists = builder.lists;
         set.lates = builder.lates;
@@ -575,9 +564,16 @@ fn count_uses(builder: &mut Builder, exprs: &[Expr]) {
 }
 
 fn guard_of(builder: &mut Builder, expr: &Expr) -> Guard {
-    let Some((bits, _)) = builder.guard(expr) else {
+    let Some((atoms, _)) = builder.guard(expr) else {
         return Guard { always: true, ..Guard::default() };
     };
+    let bits: Vec<Bit> = atoms
+        .into_iter()
+        .map(|atom| match atom {
+            Atom::Bit(bit) => bit,
+            Atom::Present(field) => builder.bit(field, Literal::Present),
+        })
+        .collect();
     let mut fields: Vec<FieldId> =
         bits.iter().map(|bit| builder.bits[*bit as usize].field).collect();
     fields.sort_unstable();

@@ -4,6 +4,7 @@ use super::condition::Condition;
 use super::detection::{Item, Search, Test};
 use super::modifier::only_runs;
 use super::program::{Builder, Expr, FieldId, Late, LateTest, Literal};
+use super::scan::TEXT_MIN;
 use super::value::{Glob, Part, Pattern, fold};
 
 /// Option dashes are written out while that makes at most so many texts.
@@ -177,7 +178,14 @@ impl<N: Number> Lower<'_, N> {
             [Part::Any, Part::Text(text), Part::Any] => Literal::Contains(fold(text)),
             _ => return self.glob(field, pattern, true),
         };
-        self.bit(field, literal)
+        match &literal {
+            Literal::Contains(text) | Literal::Starts(text) | Literal::Ends(text)
+                if text.len() < TEXT_MIN =>
+            {
+                self.glob(field, pattern, true)
+            }
+            _ => self.bit(field, literal),
+        }
     }
 
     fn cased(&mut self, field: FieldId, pattern: &Pattern) -> Expr {
@@ -192,7 +200,7 @@ impl<N: Number> Lower<'_, N> {
         let name = format!("{field:?} glob {folded} {:?}", pattern.parts());
         self.builder.late(name, |builder| {
             let glob = Glob::new(pattern, folded);
-            let longest = glob.longest().map(fold);
+            let longest = glob.longest().map(fold).filter(|text| text.len() >= TEXT_MIN);
             let armed = longest.map(|text| builder.bit(field, Literal::Contains(text)));
             let test = match folded {
                 true => LateTest::Folded(glob),

@@ -5,10 +5,10 @@
 //! guards; their programs run over the bits, scanning further fields and running late tests only
 //! when they get there. Nothing is allocated but for rules that match.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::compile::{FieldId, RuleIndex, RuleSet};
-use super::detection::TimePart;
 use super::logsource::View;
 use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
@@ -181,8 +181,9 @@ struct Scratch {
     late_list: Vec<u32>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
+    /// The folded texts of what was scanned, one after the other, and whose they are.
     folded: String,
-    other: String,
+    texts: Vec<(FieldId, Range<usize>)>,
     digits: String,
     counters: Counters,
 }
@@ -224,7 +225,7 @@ impl Scratch {
             late_list: Vec::new(),
             regexes: rules.regexes.clone(),
             folded: String::new(),
-            other: String::new(),
+            texts: Vec::new(),
             digits: String::new(),
             counters: Counters::default(),
         }
@@ -240,6 +241,8 @@ impl Scratch {
         for late in self.late_list.drain(..) {
             self.late[late as usize] = Outcome::Unknown;
         }
+        self.folded.clear();
+        self.texts.clear();
     }
 
     fn run(
@@ -283,27 +286,18 @@ impl Scratch {
             if !wanted && !keyword {
                 continue;
             }
-            let Some(text) = field.value.text(&mut self.digits) else { continue };
-            self.folded.clear();
-            fold_into(text, &mut self.folded);
+            let Some(text) = self.fold(&field.value) else { continue };
             if wanted {
-                self.scan_folded(rules, field.id);
+                self.scan(rules, field.id, text.clone());
             }
             if keyword {
-                self.scan_folded(rules, FieldId::KEYWORDS);
+                self.scan(rules, FieldId::KEYWORDS, text);
             }
         }
         if route.keywords && !record.message.is_empty() {
-            self.folded.clear();
-            fold_into(record.message, &mut self.folded);
-            self.scan_folded(rules, FieldId::KEYWORDS);
+            let text = self.fold(&Value::Text(record.message));
+            text.into_iter().for_each(|text| self.scan(rules, FieldId::KEYWORDS, text));
         }
-    }
-
-    #[inline]
-    fn scan_folded(&mut self, rules: &RuleSet, field: FieldId) {
-        let (bits, set) = (&mut self.bits, &mut self.set);
-        rules.scans[field.index()].scan(&self.folded, |bit| set_bit(rules, bits, set, bit));
     }
 
     /// Scans a field that no guard is about, now that a program asks for it.
@@ -312,18 +306,32 @@ impl Scratch {
         self.scanned.add(field);
         if field == FieldId::KEYWORDS {
             for text in record.keyword_texts() {
-                self.folded.clear();
-                fold_into(text, &mut self.folded);
-                self.scan_folded(rules, field);
+                let text = self.fold(&Value::Text(text));
+                text.into_iter().for_each(|text| self.scan(rules, field, text));
             }
             return;
         }
         for value in record.fields.iter().filter(|value| value.id == field) {
-            let Some(text) = value.value.text(&mut self.digits) else { continue };
-            self.folded.clear();
-            fold_into(text, &mut self.folded);
-            self.scan_folded(rules, field);
+            let text = self.fold(&value.value);
+            text.into_iter().for_each(|text| self.scan(rules, field, text));
         }
+    }
+
+    /// Appends the folded text of a value to `folded`.
+    #[inline]
+    fn fold(&mut self, value: &Value<'_>) -> Option<Range<usize>> {
+        let start = self.folded.len();
+        let text = value.text(&mut self.digits)?;
+        fold_into(text, &mut self.folded);
+        Some(start..self.folded.len())
+    }
+
+    #[inline]
+    fn scan(&mut self, rules: &RuleSet, field: FieldId, text: Range<usize>) {
+        let (bits, set) = (&mut self.bits, &mut self.set);
+        let scan = &rules.scans[field.index()];
+        scan.scan(&self.folded[text.clone()], |bit| set_bit(rules, bits, set, bit));
+        self.texts.push((field, text));
     }
 
     #[inline]
@@ -389,35 +397,48 @@ impl Scratch {
         match &late.test {
             LateTest::Null => return is_null(rules, late.field, record),
             LateTest::Exists => return exists(rules, late.field, record),
+            LateTest::Folded(glob) => {
+                self.see(rules, late.field, record);
+                return self.texts_of(late.field).any(|text| glob.fits(text));
+            }
+            LateTest::Field(other, relation) => {
+                self.see(rules, late.field, record);
+                self.see(rules, *other, record);
+                let mut own = self.texts_of(late.field);
+                return own
+                    .any(|own| self.texts_of(*other).any(|other| relation.holds(own, other)));
+            }
             _ => {}
         }
         if late.field == FieldId::KEYWORDS {
-            return record.keyword_texts().any(|text| self.value(late, &Value::Text(text), record));
+            return record.keyword_texts().any(|text| self.value(late, &Value::Text(text)));
         }
-        let own = record.fields.iter().filter(|field| field.id == late.field);
-        own.into_iter().any(|field| self.value(late, &field.value, record))
+        let mut own = record.fields.iter().filter(|field| field.id == late.field);
+        own.any(|field| self.value(late, &field.value))
+    }
+
+    /// The folded texts of a field that was scanned.
+    fn texts_of(&self, field: FieldId) -> impl Iterator<Item = &str> {
+        let own = self.texts.iter().filter(move |(known, _)| *known == field);
+        own.map(|(_, text)| &self.folded[text.clone()])
     }
 
     /// What a late test says of one value.
-    fn value(&mut self, late: &Late, value: &Value<'_>, record: &Record<'_>) -> bool {
+    fn value(&mut self, late: &Late, value: &Value<'_>) -> bool {
         match &late.test {
             LateTest::Compare(comparison, number) => {
                 return value.number().is_some_and(|value| comparison.holds(value, *number));
             }
             LateTest::Time(part, comparison, number) => {
-                let part: Option<i64> = moment::part(value, *part as TimePart);
+                let part = moment::part(value, *part);
                 return part.is_some_and(|part| comparison.holds(part, *number));
             }
             _ => {}
         }
         let Some(text) = value.text(&mut self.digits) else { return false };
         match &late.test {
-            LateTest::Folded(glob) => {
-                self.folded.clear();
-                fold_into(text, &mut self.folded);
-                glob.fits(&self.folded)
-            }
             LateTest::Cased(glob) => glob.fits(text),
+            LateTest::Networks(networks) => networks.iter().any(|network| network.holds(text)),
             LateTest::Regex(number) => match self.regexes[*number].finds(text) {
                 Some(found) => found,
                 None => {
@@ -425,24 +446,7 @@ impl Scratch {
                     false
                 }
             },
-            LateTest::Networks(networks) => networks.iter().any(|network| network.holds(text)),
-            LateTest::Field(other, relation) => {
-                self.folded.clear();
-                fold_into(text, &mut self.folded);
-                let others = record.fields.iter().filter(|field| field.id == *other);
-                for field in others {
-                    let Some(text) = field.value.text(&mut self.digits) else { continue };
-                    self.other.clear();
-                    fold_into(text, &mut self.other);
-                    if relation.holds(&self.folded, &self.other) {
-                        return true;
-                    }
-                }
-                false
-            }
-            LateTest::Null | LateTest::Exists | LateTest::Compare(..) | LateTest::Time(..) => {
-                unreachable!("decided above")
-            }
+            _ => unreachable!("decided above"),
         }
     }
 }

@@ -81,6 +81,22 @@ pub(crate) enum LateTest {
     Exists,
 }
 
+/// Something that a scan sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Atom {
+    /// A bit is set.
+    Bit(Bit),
+    /// A field has a value other than null.
+    Present(FieldId),
+}
+
+/// How likely it is that a record has a field that a rule for its log source asks for.
+const PRESENT: f64 = 0.9;
+
+fn present(field: FieldId) -> Option<(Vec<Atom>, f64)> {
+    Some((vec![Atom::Present(field)], PRESENT))
+}
+
 /// A condition over bits and late tests.
 #[derive(Clone, Debug)]
 pub(crate) enum Expr {
@@ -258,7 +274,7 @@ impl Builder {
             Literal::Ends(text) => by_length(0.5, 0.78, 0.002, text),
             Literal::Starts(text) => by_length(0.6, 0.9, 0.005, text),
             Literal::Is(text) => by_length(0.3, 0.85, 0.003, text),
-            Literal::Present => 0.9,
+            Literal::Present => PRESENT,
             Literal::OneOf(bits) => bits.iter().map(|bit| self.chance(*bit)).sum(),
         };
         let popular = match info.literal {
@@ -338,20 +354,21 @@ impl Builder {
         parts.extend(keyed.into_iter().map(|(_, part)| part));
     }
 
-    /// Bits of which one is set whenever `expr` holds, and how likely one of them is; `None` if
-    /// it can hold with none set.
-    pub(crate) fn guard(&mut self, expr: &Expr) -> Option<(Vec<Bit>, f64)> {
+    /// Atoms of which one holds whenever `expr` does, and how likely one of them is; `None` if it
+    /// can hold with none.
+    pub(crate) fn guard(&self, expr: &Expr) -> Option<(Vec<Atom>, f64)> {
         match expr {
-            Expr::Bit(bit) => Some((vec![*bit], self.chance(*bit))),
+            Expr::Bit(bit) => Some((vec![Atom::Bit(*bit)], self.chance(*bit))),
             Expr::Late(number) => {
                 let late = &self.lates[*number as usize];
                 if !late.armed.is_empty() {
                     let chance = late.armed.iter().map(|bit| self.chance(*bit)).sum();
-                    return Some((late.armed.clone(), chance));
+                    let atoms = late.armed.iter().map(|bit| Atom::Bit(*bit));
+                    return Some((atoms.collect(), chance));
                 }
                 match late.test {
                     LateTest::Null | LateTest::Exists => None,
-                    _ => self.present(late.field),
+                    _ => present(late.field),
                 }
             }
             Expr::All(parts) => {
@@ -361,42 +378,37 @@ impl Builder {
             Expr::Any(parts) => self.guard_of_one(parts),
             Expr::AtLeast(n, parts) if *n <= parts.len() => self.guard_of_one(parts),
             Expr::AtLeast(..) => Some((Vec::new(), 0.0)),
-            Expr::Not(part) => match part.as_ref() {
-                // What is not missing is there.
-                Expr::Late(number)
-                    if matches!(self.lates[*number as usize].test, LateTest::Null) =>
-                {
-                    self.present(self.lates[*number as usize].field)
-                }
-                Expr::Not(part) => self.guard(part),
-                Expr::Any(parts) => {
-                    let guards = parts.iter().filter_map(|part| self.guard_of_not(part));
-                    guards.min_by(|(_, a), (_, b)| a.total_cmp(b))
-                }
-                _ => None,
-            },
+            Expr::Not(part) => self.guard_of_not(part),
         }
     }
 
-    fn guard_of_not(&mut self, part: &Expr) -> Option<(Vec<Bit>, f64)> {
-        self.guard(&Expr::Not(Box::new(part.clone())))
+    /// The guard of what holds when `part` does not.
+    fn guard_of_not(&self, part: &Expr) -> Option<(Vec<Atom>, f64)> {
+        match part {
+            // What is not missing is there.
+            Expr::Late(number) => match &self.lates[*number as usize] {
+                Late { test: LateTest::Null, field, .. } => present(*field),
+                _ => None,
+            },
+            Expr::Not(part) => self.guard(part),
+            Expr::Any(parts) => {
+                let guards = parts.iter().filter_map(|part| self.guard_of_not(part));
+                guards.min_by(|(_, a), (_, b)| a.total_cmp(b))
+            }
+            Expr::Bit(_) | Expr::All(_) | Expr::AtLeast(..) => None,
+        }
     }
 
-    fn guard_of_one(&mut self, parts: &[Expr]) -> Option<(Vec<Bit>, f64)> {
+    fn guard_of_one(&self, parts: &[Expr]) -> Option<(Vec<Atom>, f64)> {
         let mut all = (Vec::new(), 0.0);
         for part in parts {
-            let (bits, chance) = self.guard(part)?;
-            all.0.extend(bits);
+            let (atoms, chance) = self.guard(part)?;
+            all.0.extend(atoms);
             all.1 += chance;
         }
         all.0.sort_unstable();
         all.0.dedup();
         Some(all)
-    }
-
-    fn present(&mut self, field: FieldId) -> Option<(Vec<Bit>, f64)> {
-        let bit = self.bit(field, Literal::Present);
-        Some((vec![bit], self.chance(bit)))
     }
 
     /// Appends the program of `expr` and gives back where it begins.

@@ -10,6 +10,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::diagnose::{Fault, Pos, quoted};
+use super::scan::TEXT_MIN;
 use super::value::fold;
 
 /// The largest compiled program, in bytes.
@@ -211,7 +212,7 @@ fn from_kind(kind: HirKind) -> Hir {
 fn required_texts(source: &str, flags: Flags) -> Vec<String> {
     let Some(tree) = tree(source, flags) else { return Vec::new() };
     let known = Known::of(&tree);
-    known.best().filter(|texts| shortest(texts) >= 2).unwrap_or_default()
+    known.best().filter(|texts| shortest(texts) >= TEXT_MIN).unwrap_or_default()
 }
 
 /// What is known of the texts that an expression matches, folded.

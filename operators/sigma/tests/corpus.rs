@@ -26,7 +26,7 @@ fn every_active_rule_loads_or_is_refused_for_a_reason_of_the_specification() {
         *other.entry(said.code).or_default() += 1;
     }
     println!(
-        "{} files: {} rules, {} refused, {} bits, {} late tests, {} expressions, automata {} bytes, \
+        "{} files: {} rules, {} refused, {} bits, {} late tests, {} expressions, tables {} bytes, \
          {} steps, {} without guard; warnings {other:?}",
         active.len(),
         report.rules,
@@ -34,7 +34,7 @@ fn every_active_rule_loads_or_is_refused_for_a_reason_of_the_specification() {
         report.literals,
         set.lates.len(),
         set.regexes.len(),
-        report.automata_bytes,
+        report.scan_bytes,
         set.steps.len(),
         set.guards.iter().filter(|guard| guard.always).count(),
     );
