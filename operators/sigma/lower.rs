@@ -4,7 +4,7 @@ use super::condition::Condition;
 use super::detection::{Item, Search, Test};
 use super::modifier::only_runs;
 use super::program::{Builder, Expr, FieldId, Late, LateTest, Literal};
-use super::scan::TEXT_MIN;
+use super::scan::is_scanned;
 use super::value::{Glob, Part, Pattern, fold};
 
 /// Option dashes are written out while that makes at most so many texts.
@@ -180,7 +180,7 @@ impl<N: Number> Lower<'_, N> {
         };
         match &literal {
             Literal::Contains(text) | Literal::Starts(text) | Literal::Ends(text)
-                if text.len() < TEXT_MIN =>
+                if !is_scanned(text) =>
             {
                 self.glob(field, pattern, true)
             }
@@ -200,7 +200,7 @@ impl<N: Number> Lower<'_, N> {
         let name = format!("{field:?} glob {folded} {:?}", pattern.parts());
         self.builder.late(name, |builder| {
             let glob = Glob::new(pattern, folded);
-            let longest = glob.longest().map(fold).filter(|text| text.len() >= TEXT_MIN);
+            let longest = glob.longest().map(fold).filter(|text| is_scanned(text));
             let armed = longest.map(|text| builder.bit(field, Literal::Contains(text)));
             let test = match folded {
                 true => LateTest::Folded(glob),

@@ -10,7 +10,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::diagnose::{Fault, Pos, quoted};
-use super::scan::TEXT_MIN;
+use super::scan::is_scanned;
 use super::value::fold;
 
 /// The largest compiled program, in bytes.
@@ -42,6 +42,8 @@ pub struct Regex {
     flags: Flags,
     engine: Engine,
     required: Vec<String>,
+    /// The least number of bytes of a text in which it can occur.
+    least: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -70,9 +72,11 @@ impl Regex {
         });
         let error = match linear {
             Ok(engine) => {
-                let required = required_texts(source, flags);
+                let tree = tree(source, flags);
+                let required = tree.as_ref().map(required_texts).unwrap_or_default();
+                let least = tree.and_then(|tree| tree.properties().minimum_len()).unwrap_or(0);
                 let (source, engine) = (source.to_owned(), Engine::Linear(engine));
-                return Ok(Regex { source, flags, engine, required });
+                return Ok(Regex { source, flags, engine, required, least });
             }
             Err(regex::Error::CompiledTooBig(_)) => {
                 let reason = format!(
@@ -99,7 +103,7 @@ impl Regex {
         match backtracking {
             Some(Ok(engine)) => {
                 let (source, engine) = (source.to_owned(), Engine::Backtracking(Box::new(engine)));
-                Ok(Regex { source, flags, engine, required: Vec::new() })
+                Ok(Regex { source, flags, engine, required: Vec::new(), least: 0 })
             }
             _ => {
                 let reason = format!(
@@ -115,6 +119,9 @@ impl Regex {
     /// Whether it occurs in `text`; `None` when the search was given up.
     #[must_use]
     pub fn finds(&self, text: &str) -> Option<bool> {
+        if text.len() < self.least {
+            return Some(false);
+        }
         match &self.engine {
             Engine::Linear(regex) => Some(regex.is_match(text)),
             Engine::Backtracking(regex) => regex.is_match(text).ok(),
@@ -209,10 +216,9 @@ fn from_kind(kind: HirKind) -> Hir {
     }
 }
 
-fn required_texts(source: &str, flags: Flags) -> Vec<String> {
-    let Some(tree) = tree(source, flags) else { return Vec::new() };
-    let known = Known::of(&tree);
-    known.best().filter(|texts| shortest(texts) >= TEXT_MIN).unwrap_or_default()
+fn required_texts(tree: &Hir) -> Vec<String> {
+    let known = Known::of(tree);
+    known.best().filter(|texts| texts.iter().all(|text| is_scanned(text))).unwrap_or_default()
 }
 
 /// What is known of the texts that an expression matches, folded.

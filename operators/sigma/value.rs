@@ -8,6 +8,8 @@
 //! Strings are compared after [`fold`]: Unicode lower case, character by character. Modifiers add
 //! wildcards around the parsed value.
 
+use memchr::memmem::Finder;
+
 use super::diagnose::{Fault, Pos};
 
 /// A string value of a rule, parsed.
@@ -299,29 +301,39 @@ pub fn fold(text: &str) -> String {
 /// A pattern made ready to be looked for: texts between runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Glob {
-    /// What stands between the `*`s; each is a run of parts without [`Part::Any`].
-    segments: Vec<Vec<Part>>,
+    segments: Vec<Segment>,
     open_start: bool,
     open_end: bool,
+}
+
+/// What stands between two `*`: parts without [`Part::Any`].
+#[derive(Clone, Debug, Default)]
+struct Segment {
+    parts: Vec<Part>,
+    /// Finds the text that it begins with.
+    first: Option<Finder<'static>>,
 }
 
 impl Glob {
     /// From a pattern without placeholders. `folded`: for text that went through [`fold`].
     pub(crate) fn new(pattern: &Pattern, folded: bool) -> Self {
-        let parts = pattern.parts();
-        let mut segments: Vec<Vec<Part>> = vec![Vec::new()];
-        for part in parts {
+        let mut segments = vec![Segment::default()];
+        for part in pattern.parts() {
+            let last = segments.last_mut().expect("never empty");
             match part {
-                Part::Any => segments.push(Vec::new()),
-                Part::Text(text) if folded => {
-                    segments.last_mut().expect("never empty").push(Part::Text(fold(text)));
-                }
-                part => segments.last_mut().expect("never empty").push(part.clone()),
+                Part::Any => segments.push(Segment::default()),
+                Part::Text(text) if folded => last.parts.push(Part::Text(fold(text))),
+                part => last.parts.push(part.clone()),
             }
         }
-        let open_start = segments.len() > 1 && segments[0].is_empty();
-        let open_end = segments.len() > 1 && segments.last().is_some_and(Vec::is_empty);
-        segments.retain(|segment| !segment.is_empty());
+        let open_start = segments.len() > 1 && segments[0].parts.is_empty();
+        let open_end = segments.len() > 1 && segments.last().is_some_and(|s| s.parts.is_empty());
+        segments.retain(|segment| !segment.parts.is_empty());
+        for segment in &mut segments {
+            if let Some(Part::Text(text)) = segment.parts.first() {
+                segment.first = Some(Finder::new(text).into_owned());
+            }
+        }
         Glob { segments, open_start, open_end }
     }
 
@@ -336,10 +348,10 @@ impl Glob {
             let from_start = i == 0 && !self.open_start;
             let to_end = i == last && !self.open_end;
             let found = match (from_start, to_end) {
-                (true, true) => Self::at(segment, rest).filter(|end| *end == rest.len()),
-                (true, false) => Self::at(segment, rest),
-                (false, true) => return Self::ends(segment, rest),
-                (false, false) => Self::find(segment, rest),
+                (true, true) => segment.at(rest).filter(|end| *end == rest.len()),
+                (true, false) => segment.at(rest),
+                (false, true) => return segment.ends(rest),
+                (false, false) => segment.find(rest),
             };
             match found {
                 Some(end) => rest = &rest[end..],
@@ -349,10 +361,22 @@ impl Glob {
         true
     }
 
-    /// Where `segment` ends, if `text` begins with it.
-    fn at(segment: &[Part], text: &str) -> Option<usize> {
+    /// The longest text that must occur.
+    pub(crate) fn longest(&self) -> Option<&str> {
+        let parts = self.segments.iter().flat_map(|segment| &segment.parts);
+        let texts = parts.filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.max_by_key(|text| text.len())
+    }
+}
+
+impl Segment {
+    /// Where it ends, if `text` begins with it.
+    fn at(&self, text: &str) -> Option<usize> {
         let mut rest = text;
-        for part in segment {
+        for part in &self.parts {
             rest = match part {
                 Part::Text(part) => rest.strip_prefix(part.as_str())?,
                 Part::Dash => rest.strip_prefix(DASHES)?,
@@ -366,24 +390,24 @@ impl Glob {
         Some(text.len() - rest.len())
     }
 
-    /// Where the leftmost `segment` in `text` ends.
-    fn find(segment: &[Part], text: &str) -> Option<usize> {
+    /// Where the leftmost one in `text` ends.
+    fn find(&self, text: &str) -> Option<usize> {
         let mut from = 0;
         loop {
-            if let Some(Part::Text(first)) = segment.first() {
-                from += text[from..].find(first.as_str())?;
+            if let Some(first) = &self.first {
+                from += first.find(text[from..].as_bytes())?;
             }
-            if let Some(len) = Self::at(segment, &text[from..]) {
+            if let Some(len) = self.at(&text[from..]) {
                 return Some(from + len);
             }
             from += text[from..].chars().next()?.len_utf8();
         }
     }
 
-    /// Whether `text` ends with `segment`.
-    fn ends(segment: &[Part], text: &str) -> bool {
+    /// Whether `text` ends with it.
+    fn ends(&self, text: &str) -> bool {
         let mut rest = text;
-        for part in segment.iter().rev() {
+        for part in self.parts.iter().rev() {
             let shorter = match part {
                 Part::Text(part) => rest.strip_suffix(part.as_str()),
                 Part::Dash => rest.strip_suffix(DASHES),
@@ -398,15 +422,6 @@ impl Glob {
             }
         }
         true
-    }
-
-    /// The longest text that must occur.
-    pub(crate) fn longest(&self) -> Option<&str> {
-        let texts = self.segments.iter().flatten().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
-            _ => None,
-        });
-        texts.max_by_key(|text| text.len())
     }
 }
 

@@ -119,6 +119,26 @@ fn bench_windows_records() {
         windows_or_linux(rule) && nth.get() % 39 == 0
     });
     on_samples("none", &none, &samples);
+    let text = std::fs::read_to_string(shared::shared("regression.jsonl").expect("seen above"));
+    let text = text.expect("readable");
+    let raws: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            line["raw"].as_str().expect("raw text").to_owned()
+        })
+        .collect();
+    let parse = fastest(7, || {
+        for _ in 0..100 {
+            for raw in &raws {
+                let stream = serde_json::Deserializer::from_str(raw);
+                stream
+                    .into_iter::<serde_json::Value>()
+                    .for_each(|value| drop(value.expect("JSON")));
+            }
+        }
+    });
+    println!("serde_json: {:.0} ns/record", parse / (100 * samples.len()) as f64);
     let few = on_samples("eighty", &eighty, &samples);
     let most = on_samples("windows+linux", &set_of(&files, windows_or_linux), &samples);
     let all = on_samples("all", &set_of(&files, |_| true), &samples);
@@ -186,11 +206,11 @@ fn bench_hits() {
     let Some((files, _)) = shared::corpus() else { return };
     let Some(samples) = shared::samples() else { return };
     let set = set_of(&files, windows_or_linux);
-    let (mut bytes, mut hits, mut values) = (0, 0, 0);
-    let mut words: std::collections::BTreeMap<(String, u32), usize> = Default::default();
+    let mut woken: std::collections::BTreeMap<usize, usize> = Default::default();
     for sample in &samples {
         let flat = shared::flat(sample);
         let record = shared::record(&set, &flat, &sample.views);
+        let mut mine = std::collections::BTreeSet::new();
         for field in record.fields() {
             if field.id == FieldId::UNKNOWN {
                 continue;
@@ -198,23 +218,32 @@ fn bench_hits() {
             let mut b = String::new();
             let Some(text) = field.value.text(&mut b) else { continue };
             let folded = value::fold(text);
-            bytes += folded.len();
-            values += 1;
             set.scans[field.id.index()].scan(&folded, |bit| {
-                hits += 1;
-                *words.entry((field.name.to_string(), bit)).or_default() += 1;
+                for list in set.member_of.row(bit as usize).iter().chain([&bit]) {
+                    mine.extend(set.wakes.row(*list as usize).iter().map(|r| *r as usize));
+                }
             });
         }
+        for rule in mine {
+            if set.applies(RuleIndex(rule as u32), record.views()) {
+                *woken.entry(rule).or_default() += 1;
+            }
+        }
     }
-    let n = samples.len();
-    println!("{} values, {} bytes, {} hits per record", values / n, bytes / n, hits / n);
-    let mut top: Vec<_> = words.into_iter().collect();
+    let mut top: Vec<_> = woken.into_iter().collect();
     top.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    for ((f, b), n) in top.iter().take(40) {
+    for (rule, n) in top.iter().take(60) {
+        let r = &set.rules()[*rule];
         println!(
-            "{f} {b} {n} members {} wakes {}",
-            set.member_of.row(*b as usize).len(),
-            set.wakes.row(*b as usize).len()
+            "{n} {} {:?}",
+            r.meta.file.rsplit('/').next().unwrap(),
+            set.required_fields(RuleIndex(*rule as u32))
         );
     }
+    let present = set
+        .guards
+        .iter()
+        .filter(|g| g.bits.iter().any(|b| set.scans.iter().any(|s| s.present == Some(*b))))
+        .count();
+    println!("{present} rules with a presence guard");
 }
