@@ -13,7 +13,7 @@ pub use super::program::FieldId;
 use super::program::{Atom, Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
-use super::scan::Scan;
+use super::scan::{Mark, Scan};
 use crate::types::hash::Map;
 
 /// The most rules of a set.
@@ -445,7 +445,8 @@ impl Compiler<'_> {
                 continue;
             };
             let wanted = self.set.views.want(&rule.logsource);
-            let full = self.set.fields.list.len() > FIELDS_MAX;
+            let full = self.set.fields.list.len() > FIELDS_MAX
+                || builder.bits.len() + self.set.fields.list.len() >= Mark::BITS_MAX;
             let (Some(source), false) = (wanted, full) else {
                 let reason = "too many different fields, values or log sources";
                 let fault = Fault::new(rule.meta.at, "too-many-fields", reason);
@@ -485,7 +486,11 @@ impl Compiler<'_> {
         }
         set.member_of = Rows::new(&member_of);
         set.wakes = Rows::new(&wakes);
-        set.scans = Scan::of_fields(&builder.bits, set.fields.list.len());
+        let mark = |bit: Bit| {
+            let (listed, wakes) = (&member_of[bit as usize], &wakes[bit as usize]);
+            Mark::new(bit, !listed.is_empty(), !wakes.is_empty())
+        };
+        set.scans = Scan::of_fields(&builder.bits, set.fields.list.len(), mark);
         self.report.literals = builder.bits.len();
         self.report.scan_bytes = set.scans.iter().map(Scan::bytes).sum();
         set.steps = builder.steps;

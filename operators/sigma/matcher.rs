@@ -14,7 +14,7 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::Fields;
+use super::scan::{Fields, Mark};
 use super::value::fold_into;
 use crate::types::hash::Map;
 
@@ -169,8 +169,10 @@ impl Route {
 #[derive(Debug)]
 struct Scratch {
     bits: Vec<u64>,
-    /// The bits that are set, in the order in which they were.
+    /// The bits that are set.
     set: Vec<Bit>,
+    /// Those of them that may wake rules.
+    waking: Vec<Bit>,
     /// The fields that were scanned.
     scanned: Fields,
     /// The rules that were woken, as bits and as a list.
@@ -195,20 +197,34 @@ enum Outcome {
     Fails,
 }
 
-/// Sets a bit, and the lists that it is a member of.
+/// Sets a bit, and the lists that it is a member of; notes those that wake rules.
 #[inline]
-fn set_bit(rules: &RuleSet, bits: &mut [u64], set: &mut Vec<Bit>, bit: Bit) {
+fn set_mark(
+    rules: &RuleSet,
+    bits: &mut [u64],
+    set: &mut Vec<Bit>,
+    waking: &mut Vec<Bit>,
+    mark: Mark,
+) {
+    let bit = mark.bit();
     let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
     if bits[word] & mask != 0 {
         return;
     }
     bits[word] |= mask;
     set.push(bit);
+    if mark.wakes() {
+        waking.push(bit);
+    }
+    if !mark.is_listed() {
+        return;
+    }
     for list in rules.member_of.row(bit as usize) {
         let (word, mask) = (*list as usize / 64, 1u64 << (list % 64));
         if bits[word] & mask == 0 {
             bits[word] |= mask;
             set.push(*list);
+            waking.push(*list);
         }
     }
 }
@@ -218,6 +234,7 @@ impl Scratch {
         Scratch {
             bits: vec![0; rules.bit_count().div_ceil(64)],
             set: Vec::new(),
+            waking: Vec::new(),
             scanned: Fields::none(rules.field_count()),
             woken: vec![0; rules.len().div_ceil(64)],
             woken_list: Vec::new(),
@@ -235,6 +252,7 @@ impl Scratch {
         for bit in self.set.drain(..) {
             self.bits[bit as usize / 64] = 0;
         }
+        self.waking.clear();
         for rule in self.woken_list.drain(..) {
             self.woken[rule as usize / 64] = 0;
         }
@@ -254,8 +272,8 @@ impl Scratch {
     ) {
         self.scan_guards(rules, route, record);
         let mut next = 0;
-        while next < self.set.len() {
-            let bit = self.set[next];
+        while next < self.waking.len() {
+            let bit = self.waking[next];
             next += 1;
             for rule in rules.wakes.row(bit as usize) {
                 let (word, mask) = (*rule as usize / 64, 1u64 << (rule % 64));
@@ -328,9 +346,10 @@ impl Scratch {
 
     #[inline]
     fn scan(&mut self, rules: &RuleSet, field: FieldId, text: Range<usize>) {
-        let (bits, set) = (&mut self.bits, &mut self.set);
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let scan = &rules.scans[field.index()];
-        scan.scan(&self.folded[text.clone()], |bit| set_bit(rules, bits, set, bit));
+        let folded = &self.folded[text.clone()];
+        scan.scan(folded, |mark| set_mark(rules, bits, set, waking, mark));
         self.texts.push((field, text));
     }
 

@@ -16,20 +16,26 @@ use crate::types::hash::Map;
 
 /// Whether a scan looks for a text; if not, it is a late test.
 pub(crate) fn is_scanned(text: &str) -> bool {
-    text.len() >= 3 || (text.len() == 2 && !text.is_ascii())
+    match text.len() {
+        0 | 1 => false,
+        2 => !text.is_ascii(),
+        len => len <= usize::from(u16::MAX),
+    }
 }
 
 /// The bytes of a gram of most texts.
 const GRAM: usize = 4;
 /// How many bits of the map there are for each text, at least.
 const SPARSE: usize = 24;
+/// How many places of a value are asked about before the answers are looked at.
+const CHUNK: usize = 255;
 
 /// How the literals of one field are found.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     /// Set when the field has a value other than null.
-    pub(crate) present: Option<Bit>,
-    whole: Map<Box<str>, Bit>,
+    pub(crate) present: Option<Mark>,
+    whole: Map<Box<str>, Mark>,
     /// The lengths of `whole`, those of 63 bytes and more as one.
     whole_lengths: u64,
     /// Texts of four bytes and more.
@@ -43,71 +49,152 @@ pub(crate) struct Scan {
 /// Texts filed under grams of `N` bytes.
 #[derive(Debug, Default)]
 struct Grams<const N: usize> {
-    /// Whether any text is filed under a hash.
-    map: Vec<u64>,
-    /// By how much a hash is shifted to be a place in `map`, in bits.
-    map_shift: u32,
-    /// By how much a hash is shifted to be a drawer.
-    drawer_shift: u32,
-    /// Where the entries of a drawer begin; one more than there are drawers.
-    drawers: Vec<u32>,
+    map: BitMap,
+    /// By how much a hash is shifted to be a place in `slots`.
+    slot_shift: u32,
+    /// Each gram at the first free place from that of its hash on. At least half of the places
+    /// are free, so a search soon ends.
+    slots: Vec<Slot>,
+    /// The texts that are filed, those of a gram side by side.
     entries: Vec<Entry>,
-    /// The texts, one after the other.
+    /// The bytes of the texts, one after the other.
     texts: Vec<u8>,
 }
 
-/// A text filed under a gram.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    gram: u32,
-    /// Where the text begins in `texts`.
-    start: u32,
-    len: u32,
-    /// How many bytes of it come before the gram.
-    before: u32,
-    /// What is set when it occurs, begins the value, ends the value.
-    bits: [Bit; 3],
+/// Whether any text is filed under a hash: a bit for each of a number of ranges of hashes.
+#[derive(Debug, Default)]
+struct BitMap {
+    words: Vec<u64>,
+    places: u64,
 }
 
-/// No bit is set.
-const NONE: Bit = Bit::MAX;
-const CONTAINS: usize = 0;
-const STARTS: usize = 1;
-const ENDS: usize = 2;
+impl BitMap {
+    fn new(texts: usize) -> Self {
+        let places = (texts * SPARSE).next_multiple_of(64);
+        BitMap { words: vec![0; places / 64], places: places as u64 }
+    }
+
+    #[inline]
+    fn place(&self, hash: u32) -> (usize, u64) {
+        let place = u64::from(hash).wrapping_mul(self.places) >> 32;
+        ((place >> 6) as usize, place & 63)
+    }
+
+    #[inline]
+    fn has(&self, hash: u32) -> bool {
+        let (word, bit) = self.place(hash);
+        self.words[word] >> bit & 1 != 0
+    }
+
+    fn add(&mut self, hash: u32) {
+        let (word, bit) = self.place(hash);
+        self.words[word] |= 1 << bit;
+    }
+}
+
+/// A gram and where the texts filed under it begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    gram: u32,
+    /// [`Slot::FREE`] where there is none.
+    first: u32,
+}
+
+impl Slot {
+    const FREE: u32 = u32::MAX;
+}
+
+/// A text that is looked for in one way.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Where the text begins in `texts`.
+    start: u32,
+    len: u16,
+    /// How many bytes of it come before the gram.
+    before: u16,
+    mark: Mark,
+    way: Way,
+    /// Whether no more texts are filed under this gram.
+    last: bool,
+}
+
+/// Where a text must stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Anywhere,
+    AtStart,
+    AtEnd,
+}
+
+/// A bit to be set, and what follows from it: two flags beside its number, so that nothing more
+/// has to be read where nothing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u32);
+
+impl Mark {
+    const LISTED: u32 = 1 << 31;
+    const WAKES: u32 = 1 << 30;
+    /// The most bits of a rule set.
+    pub(crate) const BITS_MAX: usize = 1 << 29;
+
+    pub(crate) fn new(bit: Bit, listed: bool, wakes: bool) -> Self {
+        let flag = |flag: u32, on: bool| if on { flag } else { 0 };
+        Mark(bit | flag(Mark::LISTED, listed) | flag(Mark::WAKES, wakes))
+    }
+
+    #[inline]
+    pub(crate) fn bit(self) -> Bit {
+        self.0 & !(Mark::LISTED | Mark::WAKES)
+    }
+
+    /// Whether the bit is a member of lists.
+    #[inline]
+    pub(crate) fn is_listed(self) -> bool {
+        self.0 & Mark::LISTED != 0
+    }
+
+    /// Whether the bit is in the guard of a rule.
+    #[inline]
+    pub(crate) fn wakes(self) -> bool {
+        self.0 & Mark::WAKES != 0
+    }
+}
 
 impl Scan {
-    /// The scan of each field, for the bits of a rule set.
-    pub(crate) fn of_fields(bits: &[BitInfo], fields: usize) -> Vec<Scan> {
+    /// The scan of each field, for the bits of a rule set and what follows from each.
+    pub(crate) fn of_fields(
+        bits: &[BitInfo],
+        fields: usize,
+        mark: impl Fn(Bit) -> Mark,
+    ) -> Vec<Scan> {
         let mut scans: Vec<Scan> = Vec::new();
         scans.resize_with(fields, Scan::default);
-        let mut texts: Vec<Map<&str, [Bit; 3]>> = vec![Map::default(); fields];
+        let mut texts: Vec<Vec<(&str, Way, Mark)>> = vec![Vec::new(); fields];
         for (bit, info) in bits.iter().enumerate() {
-            let bit = bit as Bit;
+            let mark = mark(bit as Bit);
             let scan = &mut scans[info.field.index()];
             let (text, way) = match &info.literal {
                 Literal::Present => {
-                    scan.present = Some(bit);
+                    scan.present = Some(mark);
                     continue;
                 }
                 Literal::Is(text) => {
                     scan.whole_lengths |= 1 << text.len().min(63);
-                    scan.whole.insert(text.as_str().into(), bit);
+                    scan.whole.insert(text.as_str().into(), mark);
                     continue;
                 }
                 Literal::OneOf(_) => continue,
-                Literal::Contains(text) => (text, CONTAINS),
-                Literal::Starts(text) => (text, STARTS),
-                Literal::Ends(text) => (text, ENDS),
+                Literal::Contains(text) => (text, Way::Anywhere),
+                Literal::Starts(text) => (text, Way::AtStart),
+                Literal::Ends(text) => (text, Way::AtEnd),
             };
             debug_assert!(is_scanned(text), "other texts are late tests");
-            texts[info.field.index()].entry(text).or_insert([NONE; 3])[way] = bit;
+            texts[info.field.index()].push((text, way, mark));
         }
         for (scan, texts) in scans.iter_mut().zip(texts) {
-            let mut texts: Vec<(&str, [Bit; 3])> = texts.into_iter().collect();
-            texts.sort_unstable();
             let of_length = |wanted: usize| {
                 let has = |text: &str| text.len().min(GRAM) == wanted;
-                texts.iter().filter(|(text, _)| has(text)).copied().collect()
+                texts.iter().filter(|(text, ..)| has(text)).copied().collect()
             };
             scan.fours = Grams::new(of_length(4));
             scan.threes = Grams::new(of_length(3));
@@ -118,43 +205,40 @@ impl Scan {
 
     /// Calls `set` for each bit that this folded value sets; perhaps more than once.
     #[inline]
-    pub(crate) fn scan(&self, folded: &str, mut set: impl FnMut(Bit)) {
-        if let Some(bit) = self.present {
-            set(bit);
+    pub(crate) fn scan(&self, folded: &str, mut set: impl FnMut(Mark)) {
+        if let Some(mark) = self.present {
+            set(mark);
         }
         if self.whole_lengths >> folded.len().min(63) & 1 != 0 {
-            if let Some(bit) = self.whole.get(folded) {
-                set(*bit);
+            if let Some(mark) = self.whole.get(folded) {
+                set(*mark);
             }
         }
         let value = folded.as_bytes();
-        match (self.fours.map.is_empty(), self.threes.map.is_empty()) {
+        match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
             (true, true) => {}
             (false, true) => self.fours.scan(value, &mut set),
             (true, false) => self.threes.scan(value, &mut set),
             (false, false) => self.scan_both(value, &mut set),
         }
-        if !self.twos.map.is_empty() && !folded.is_ascii() {
+        if !self.twos.slots.is_empty() && !folded.is_ascii() {
             self.twos.scan(value, &mut set);
         }
     }
 
     /// Looks for texts of three bytes and for longer ones in one pass.
-    #[inline]
-    fn scan_both(&self, value: &[u8], set: &mut impl FnMut(Bit)) {
+    fn scan_both(&self, value: &[u8], set: &mut impl FnMut(Mark)) {
         let (fours, threes) = (&self.fours, &self.threes);
-        for (at, window) in value.windows(4).enumerate() {
-            let four = gram::<4>(window);
-            let three = four & 0x00FF_FFFF;
-            let (four_hash, three_hash) = (hash(four), hash(three));
-            if fours.has(four_hash) | threes.has(three_hash) {
-                fours.look(value, at, four, four_hash, set);
-                threes.look(value, at, three, three_hash, set);
-            }
-        }
+        each_place::<4>(
+            value,
+            |four| fours.map.has(hash(four)) | threes.map.has(hash(four & 0x00FF_FFFF)),
+            |at, four| {
+                fours.look(value, at, four, set);
+                threes.look(value, at, four & 0x00FF_FFFF, set);
+            },
+        );
         if let Some(at) = value.len().checked_sub(3) {
-            let three = gram::<3>(&value[at..]);
-            threes.look(value, at, three, hash(three), set);
+            threes.look(value, at, gram::<3>(&value[at..]), set);
         }
     }
 
@@ -179,102 +263,123 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
 }
 
+/// Calls `look` for each place of `value` whose gram passes `may`.
+///
+/// First the places that pass are noted, without a branch, since which do can not be foreseen.
+#[inline]
+fn each_place<const N: usize>(
+    value: &[u8],
+    may: impl Fn(u32) -> bool,
+    mut look: impl FnMut(usize, u32),
+) {
+    let mut from = 0;
+    while from + N <= value.len() {
+        let chunk = &value[from..value.len().min(from + CHUNK + N - 1)];
+        let mut passed = [0u8; CHUNK + 1];
+        let mut count = 0u8;
+        for (at, window) in chunk.windows(N).enumerate() {
+            passed[usize::from(count)] = at as u8;
+            count = count.wrapping_add(u8::from(may(gram::<N>(window))));
+        }
+        for at in &passed[..usize::from(count)] {
+            let at = usize::from(*at);
+            look(from + at, gram::<N>(&chunk[at..]));
+        }
+        from += CHUNK;
+    }
+}
+
 impl<const N: usize> Grams<N> {
-    fn new(texts: Vec<(&str, [Bit; 3])>) -> Self {
+    fn new(mut texts: Vec<(&str, Way, Mark)>) -> Self {
         if texts.is_empty() {
             return Grams::default();
         }
         let mut count: Map<u32, u32> = Map::default();
-        for (text, _) in &texts {
+        for (text, ..) in &texts {
             for window in text.as_bytes().windows(N) {
                 *count.entry(gram::<N>(window)).or_default() += 1;
             }
         }
-        let drawers = texts.len().next_power_of_two().max(2);
-        let places = (texts.len() * SPARSE).next_power_of_two().max(64);
-        let mut grams = Grams {
-            map: vec![0; places / 64],
-            map_shift: 32 - places.trailing_zeros().min(32),
-            drawer_shift: 32 - drawers.trailing_zeros(),
-            ..Grams::default()
-        };
-        for (text, bits) in texts {
+        let rarest = |text: &str| {
             let windows = text.as_bytes().windows(N).map(gram::<N>).enumerate();
             let rarest = windows.min_by_key(|(_, gram)| count[gram]);
-            let (before, gram) = rarest.expect("no text is shorter than a gram");
-            let place = hash(gram) >> grams.map_shift;
-            grams.map[place as usize / 64] |= 1 << (place % 64);
-            let (start, len) = (grams.texts.len() as u32, text.len() as u32);
-            grams.texts.extend(text.as_bytes());
-            grams.entries.push(Entry { gram, start, len, before: before as u32, bits });
-        }
-        let shift = grams.drawer_shift;
-        let drawer = |entry: &Entry| hash(entry.gram) >> shift;
-        grams.entries.sort_by_key(|entry| (drawer(entry), entry.gram, entry.start));
-        let mut next = 0;
-        for number in 0..drawers as u32 {
-            grams.drawers.push(next as u32);
-            while grams.entries.get(next).is_some_and(|entry| drawer(entry) == number) {
-                next += 1;
+            rarest.expect("no text is shorter than a gram")
+        };
+        texts.sort_unstable_by_key(|(text, way, _)| (rarest(text).1, *text, *way));
+        let places = (texts.len() * 2).next_power_of_two();
+        let mut grams = Grams {
+            map: BitMap::new(texts.len()),
+            slot_shift: 32 - places.trailing_zeros(),
+            slots: vec![Slot { gram: 0, first: Slot::FREE }; places],
+            entries: Vec::with_capacity(texts.len()),
+            texts: Vec::new(),
+        };
+        let mut previous = None;
+        for (text, way, mark) in texts {
+            let (before, gram) = rarest(text);
+            if previous == Some(gram) {
+                grams.entries.last_mut().expect("the previous one").last = false;
+            } else {
+                grams.map.add(hash(gram));
+                let mut place = (hash(gram) >> grams.slot_shift) as usize;
+                while grams.slots[place].first != Slot::FREE {
+                    place = (place + 1) % places;
+                }
+                grams.slots[place] = Slot { gram, first: grams.entries.len() as u32 };
             }
+            previous = Some(gram);
+            let (start, len) = (grams.texts.len() as u32, text.len() as u16);
+            grams.texts.extend(text.as_bytes());
+            grams.entries.push(Entry { start, len, before: before as u16, mark, way, last: true });
         }
-        grams.drawers.push(next as u32);
         grams
     }
 
-    #[inline]
-    fn scan(&self, value: &[u8], set: &mut impl FnMut(Bit)) {
-        for (at, window) in value.windows(N).enumerate() {
-            let gram = gram::<N>(window);
-            let hash = hash(gram);
-            if self.has(hash) {
-                self.look(value, at, gram, hash, set);
-            }
-        }
-    }
-
-    /// Whether a text may be filed under a gram of this hash.
-    #[inline]
-    fn has(&self, hash: u32) -> bool {
-        let place = hash >> self.map_shift;
-        self.map[place as usize / 64] >> (place % 64) & 1 != 0
+    fn scan(&self, value: &[u8], set: &mut impl FnMut(Mark)) {
+        let may = |gram| self.map.has(hash(gram));
+        each_place::<N>(value, may, |at, gram| self.look(value, at, gram, set));
     }
 
     /// Compares the texts that are filed under the gram at `at`.
     #[inline]
-    fn look(&self, value: &[u8], at: usize, gram: u32, hash: u32, set: &mut impl FnMut(Bit)) {
-        let drawer = (hash >> self.drawer_shift) as usize;
-        let entries = self.drawers[drawer] as usize..self.drawers[drawer + 1] as usize;
-        for entry in &self.entries[entries] {
-            let Some(start) = at.checked_sub(entry.before as usize) else { continue };
-            let end = start + entry.len as usize;
-            if entry.gram != gram || end > value.len() {
-                continue;
+    fn look(&self, value: &[u8], at: usize, gram: u32, set: &mut impl FnMut(Mark)) {
+        let mut place = (hash(gram) >> self.slot_shift) as usize;
+        let first = loop {
+            match self.slots[place] {
+                Slot { first: Slot::FREE, .. } => return,
+                slot if slot.gram == gram => break slot.first as usize,
+                _ => place = (place + 1) % self.slots.len(),
             }
-            let text = &self.texts[entry.start as usize..(entry.start + entry.len) as usize];
-            let [contains, starts, ends] = entry.bits;
-            let decided = contains != NONE || (start == 0 && starts != NONE);
-            if !decided && (end != value.len() || ends == NONE) {
-                continue;
-            }
-            if value[start..end] != *text {
-                continue;
-            }
-            if contains != NONE {
-                set(contains);
-            }
-            if starts != NONE && start == 0 {
-                set(starts);
-            }
-            if ends != NONE && end == value.len() {
-                set(ends);
+        };
+        for entry in &self.entries[first..] {
+            self.compare(value, at, entry, set);
+            if entry.last {
+                return;
             }
         }
     }
 
+    #[inline]
+    fn compare(&self, value: &[u8], at: usize, entry: &Entry, set: &mut impl FnMut(Mark)) {
+        let Some(start) = at.checked_sub(usize::from(entry.before)) else { return };
+        let end = start + usize::from(entry.len);
+        let placed = match entry.way {
+            Way::Anywhere => end <= value.len(),
+            Way::AtStart => start == 0 && end <= value.len(),
+            Way::AtEnd => end == value.len(),
+        };
+        if !placed {
+            return;
+        }
+        let text = entry.start as usize;
+        if value[start..end] == self.texts[text..text + usize::from(entry.len)] {
+            set(entry.mark);
+        }
+    }
+
     fn bytes(&self) -> usize {
-        self.map.len() * 8
-            + self.drawers.len() * 4
+        self.map.words.len() * 8
+            + self.slots.len() * size_of::<Slot>()
             + self.entries.len() * size_of::<Entry>()
             + self.texts.len()
     }
@@ -315,14 +420,14 @@ mod tests {
                 bits.push(BitInfo { field, literal: literal(word.to_owned()), uses: 1 });
             }
         }
-        let scans = Scan::of_fields(&bits, 2);
+        let scans = Scan::of_fields(&bits, 2, |bit| Mark::new(bit, bit % 2 == 0, bit % 3 == 0));
         let mut values = vec![String::new(), "abcdcba".into(), "aaaaa".into(), "xyzzyx".into()];
         values.extend(words.iter().map(|word| (*word).to_owned()));
         values.extend(words.iter().map(|word| format!("é{word}{word}€")));
         for value in &values {
             let mut found = std::collections::BTreeSet::new();
-            scans[1].scan(value, |bit| {
-                found.insert(bit);
+            scans[1].scan(value, |mark| {
+                found.insert(mark.bit());
             });
             for (bit, info) in bits.iter().enumerate() {
                 let expected = match &info.literal {

@@ -201,49 +201,12 @@ fn bench_syslog_lines() {
 }
 
 #[test]
-#[ignore = "a measurement"]
-fn bench_hits() {
+#[ignore = "to be run under a profiler"]
+fn bench_profile() {
     let Some((files, _)) = shared::corpus() else { return };
     let Some(samples) = shared::samples() else { return };
     let set = set_of(&files, windows_or_linux);
-    let mut woken: std::collections::BTreeMap<usize, usize> = Default::default();
-    for sample in &samples {
-        let flat = shared::flat(sample);
-        let record = shared::record(&set, &flat, &sample.views);
-        let mut mine = std::collections::BTreeSet::new();
-        for field in record.fields() {
-            if field.id == FieldId::UNKNOWN {
-                continue;
-            }
-            let mut b = String::new();
-            let Some(text) = field.value.text(&mut b) else { continue };
-            let folded = value::fold(text);
-            set.scans[field.id.index()].scan(&folded, |bit| {
-                for list in set.member_of.row(bit as usize).iter().chain([&bit]) {
-                    mine.extend(set.wakes.row(*list as usize).iter().map(|r| *r as usize));
-                }
-            });
-        }
-        for rule in mine {
-            if set.applies(RuleIndex(rule as u32), record.views()) {
-                *woken.entry(rule).or_default() += 1;
-            }
-        }
+    for _ in 0..8 {
+        on_samples("windows+linux", &set, &samples);
     }
-    let mut top: Vec<_> = woken.into_iter().collect();
-    top.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    for (rule, n) in top.iter().take(60) {
-        let r = &set.rules()[*rule];
-        println!(
-            "{n} {} {:?}",
-            r.meta.file.rsplit('/').next().unwrap(),
-            set.required_fields(RuleIndex(*rule as u32))
-        );
-    }
-    let present = set
-        .guards
-        .iter()
-        .filter(|g| g.bits.iter().any(|b| set.scans.iter().any(|s| s.present == Some(*b))))
-        .count();
-    println!("{present} rules with a presence guard");
 }
