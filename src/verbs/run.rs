@@ -82,7 +82,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     };
     if !global.quiet {
         let banner = banner(settings, &loaded.file, &session, &receivers, started.elapsed());
-        write!(io::stderr(), "{}", banner.shown(palette))?;
+        writeln!(io::stderr(), "{}", banner.shown(palette))?;
     }
 
     let progress = session.progress();
