@@ -14,7 +14,7 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::{Fields, Mark};
+use super::scan::{Fields, Mark, PASSED, Passed};
 use super::value::fold_into;
 use crate::types::hash::Map;
 
@@ -187,6 +187,7 @@ struct Scratch {
     folded: String,
     texts: Vec<(FieldId, Range<usize>)>,
     digits: String,
+    passed: Passed,
     counters: Counters,
 }
 
@@ -244,6 +245,7 @@ impl Scratch {
             folded: String::new(),
             texts: Vec::new(),
             digits: String::new(),
+            passed: PASSED,
             counters: Counters::default(),
         }
     }
@@ -349,7 +351,7 @@ impl Scratch {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let scan = &rules.scans[field.index()];
         let folded = &self.folded[text.clone()];
-        scan.scan(folded, |mark| set_mark(rules, bits, set, waking, mark));
+        scan.scan(folded, &mut self.passed, |mark| set_mark(rules, bits, set, waking, mark));
         self.texts.push((field, text));
     }
 

@@ -65,9 +65,9 @@ fn written(text: &str) -> Option<Civil> {
 
 fn since_1970(number: i64) -> Option<Civil> {
     let seconds = match number.unsigned_abs() {
-        ..100_000_000_000 => number,
-        ..100_000_000_000_000 => number.div_euclid(1_000),
-        ..100_000_000_000_000_000 => number.div_euclid(1_000_000),
+        0..100_000_000_000 => number,
+        100_000_000_000..100_000_000_000_000 => number.div_euclid(1_000),
+        100_000_000_000_000..100_000_000_000_000_000 => number.div_euclid(1_000_000),
         _ => number.div_euclid(1_000_000_000),
     };
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));

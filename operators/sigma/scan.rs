@@ -30,6 +30,11 @@ const SPARSE: usize = 24;
 /// How many places of a value are asked about before the answers are looked at.
 const CHUNK: usize = 255;
 
+/// Room for the places of a chunk that pass; what it held before does not matter.
+pub(crate) type Passed = [u8; CHUNK + 1];
+/// Such room.
+pub(crate) const PASSED: Passed = [0; CHUNK + 1];
+
 /// How the literals of one field are found.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
@@ -205,32 +210,32 @@ impl Scan {
 
     /// Calls `set` for each bit that this folded value sets; perhaps more than once.
     #[inline]
-    pub(crate) fn scan(&self, folded: &str, mut set: impl FnMut(Mark)) {
+    pub(crate) fn scan(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
         if let Some(mark) = self.present {
             set(mark);
         }
-        if self.whole_lengths >> folded.len().min(63) & 1 != 0 {
-            if let Some(mark) = self.whole.get(folded) {
-                set(*mark);
-            }
+        let perhaps = self.whole_lengths >> folded.len().min(63) & 1 != 0;
+        if perhaps && let Some(mark) = self.whole.get(folded) {
+            set(*mark);
         }
         let value = folded.as_bytes();
         match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
             (true, true) => {}
-            (false, true) => self.fours.scan(value, &mut set),
-            (true, false) => self.threes.scan(value, &mut set),
-            (false, false) => self.scan_both(value, &mut set),
+            (false, true) => self.fours.scan(value, passed, &mut set),
+            (true, false) => self.threes.scan(value, passed, &mut set),
+            (false, false) => self.scan_both(value, passed, &mut set),
         }
         if !self.twos.slots.is_empty() && !folded.is_ascii() {
-            self.twos.scan(value, &mut set);
+            self.twos.scan(value, passed, &mut set);
         }
     }
 
     /// Looks for texts of three bytes and for longer ones in one pass.
-    fn scan_both(&self, value: &[u8], set: &mut impl FnMut(Mark)) {
+    fn scan_both(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let (fours, threes) = (&self.fours, &self.threes);
         each_place::<4>(
             value,
+            passed,
             |four| fours.map.has(hash(four)) | threes.map.has(hash(four & 0x00FF_FFFF)),
             |at, four| {
                 fours.look(value, at, four, set);
@@ -269,13 +274,13 @@ fn hash(gram: u32) -> u32 {
 #[inline]
 fn each_place<const N: usize>(
     value: &[u8],
+    passed: &mut Passed,
     may: impl Fn(u32) -> bool,
     mut look: impl FnMut(usize, u32),
 ) {
     let mut from = 0;
     while from + N <= value.len() {
         let chunk = &value[from..value.len().min(from + CHUNK + N - 1)];
-        let mut passed = [0u8; CHUNK + 1];
         let mut count = 0u8;
         for (at, window) in chunk.windows(N).enumerate() {
             passed[usize::from(count)] = at as u8;
@@ -335,9 +340,9 @@ impl<const N: usize> Grams<N> {
         grams
     }
 
-    fn scan(&self, value: &[u8], set: &mut impl FnMut(Mark)) {
+    fn scan(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let may = |gram| self.map.has(hash(gram));
-        each_place::<N>(value, may, |at, gram| self.look(value, at, gram, set));
+        each_place::<N>(value, passed, may, |at, gram| self.look(value, at, gram, set));
     }
 
     /// Compares the texts that are filed under the gram at `at`.
@@ -426,7 +431,7 @@ mod tests {
         values.extend(words.iter().map(|word| format!("é{word}{word}€")));
         for value in &values {
             let mut found = std::collections::BTreeSet::new();
-            scans[1].scan(value, |mark| {
+            scans[1].scan(value, &mut { PASSED }, |mark| {
                 found.insert(mark.bit());
             });
             for (bit, info) in bits.iter().enumerate() {

@@ -395,7 +395,7 @@ impl Segment {
         let mut from = 0;
         loop {
             if let Some(first) = &self.first {
-                from += first.find(text[from..].as_bytes())?;
+                from += first.find(&text.as_bytes()[from..])?;
             }
             if let Some(len) = self.at(&text[from..]) {
                 return Some(from + len);

@@ -116,7 +116,7 @@ fn bench_windows_records() {
     let nth = std::cell::Cell::new(0usize);
     let eighty = set_of(&files, |rule| {
         nth.set(nth.get() + 1);
-        windows_or_linux(rule) && nth.get() % 39 == 0
+        windows_or_linux(rule) && nth.get().is_multiple_of(39)
     });
     on_samples("none", &none, &samples);
     let text = std::fs::read_to_string(shared::shared("regression.jsonl").expect("seen above"));

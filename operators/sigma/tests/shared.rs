@@ -18,15 +18,18 @@ pub(super) fn shared(what: &str) -> Option<PathBuf> {
     None
 }
 
+/// Files, by path.
+pub(super) type Files = Vec<(String, Vec<u8>)>;
+
 /// The files of the rule corpus, by path, as `(path, text)`; the folder of unsupported ones apart.
-pub(super) fn corpus() -> Option<(Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>)> {
+pub(super) fn corpus() -> Option<(Files, Files)> {
     let archive = shared("rules.tar.xz")?;
     let tar = std::process::Command::new("xz").arg("-dc").arg(&archive).output();
     let Ok(tar) = tar.map(|output| output.stdout) else {
         println!("skipped: no `xz` to unpack {}", archive.display());
         return None;
     };
-    let mut files: Vec<(String, Vec<u8>)> = tar_files(&tar);
+    let mut files = tar_files(&tar);
     files.retain(|(name, _)| name.ends_with(".yml"));
     files.sort();
     let (unsupported, active) =
@@ -35,7 +38,7 @@ pub(super) fn corpus() -> Option<(Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>
 }
 
 /// The regular files of a tar archive.
-fn tar_files(mut tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+fn tar_files(mut tar: &[u8]) -> Files {
     let text = |bytes: &[u8]| {
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         String::from_utf8_lossy(&bytes[..end]).into_owned()
@@ -159,7 +162,8 @@ fn windows_views(
             let have = text(fields, name);
             let alike = |one: &serde_json::Value| match one {
                 serde_json::Value::String(one) => *one == have,
-                one => one.to_string() == have,
+                serde_json::Value::Number(one) => one.as_i64() == have.parse().ok(),
+                _ => false,
             };
             any.as_array().map_or_else(|| alike(any), |any| any.iter().any(alike))
         });
@@ -197,26 +201,28 @@ pub(super) fn record<'a>(
 pub(super) fn flat(sample: &Sample) -> Vec<(String, Value<'_>)> {
     let mut flat = Vec::new();
     for (name, value) in &sample.fields {
-        let own = |value| match value {
-            &serde_json::Value::String(ref text) => Value::Text(text.as_str()),
-            serde_json::Value::Number(number) => match number.as_i64() {
-                Some(int) => Value::Int(int),
-                None => Value::Float(number.as_f64().unwrap_or(0.0)),
-            },
-            serde_json::Value::Bool(value) => Value::Bool(*value),
-            _ => Value::Null,
-        };
         match value {
             serde_json::Value::Array(elements) => {
                 flat.extend(elements.iter().map(|element| (name.clone(), own(element))));
             }
             serde_json::Value::Object(object) => {
-                flat.extend(
-                    object.iter().map(|(key, value)| (format!("{name}.{key}"), own(value))),
-                );
+                let inner = object.iter();
+                flat.extend(inner.map(|(key, value)| (format!("{name}.{key}"), own(value))));
             }
             value => flat.push((name.clone(), own(value))),
         }
     }
     flat
+}
+
+fn own(value: &serde_json::Value) -> Value<'_> {
+    match value {
+        serde_json::Value::String(text) => Value::Text(text.as_str()),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(int) => Value::Int(int),
+            None => Value::Float(number.as_f64().unwrap_or(0.0)),
+        },
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        _ => Value::Null,
+    }
 }
