@@ -137,8 +137,7 @@ pub(crate) struct FieldTable {
 
 impl Default for FieldTable {
     fn default() -> Self {
-        // Number 0 is not a field: keywords have it.
-        FieldTable { names: Map::default(), list: vec!["".into()] }
+        FieldTable { names: Map::default(), list: vec!["".into(); FieldId::RESERVED] }
     }
 }
 
@@ -241,7 +240,7 @@ impl RuleSet {
 
     /// The names of all fields that rules ask for.
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
-        self.fields.list.iter().skip(1).map(AsRef::as_ref)
+        self.fields.list.iter().skip(FieldId::RESERVED).map(AsRef::as_ref)
     }
 
     /// A view, in the numbers of this set.
@@ -276,7 +275,7 @@ impl RuleSet {
     #[must_use]
     pub fn required_fields(&self, index: RuleIndex) -> Vec<&str> {
         let fields = self.guards[index.0 as usize].fields.iter();
-        let named = fields.filter(|field| **field != FieldId::KEYWORDS);
+        let named = fields.filter(|field| !field.is_keywords());
         named.map(|field| self.fields.list[field.index()].as_ref()).collect()
     }
 

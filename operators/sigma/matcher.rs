@@ -90,8 +90,9 @@ struct Route {
     applies: Vec<u64>,
     /// The fields that guards of these rules are about.
     fields: Fields,
-    /// Whether some of them look for keywords.
+    /// Whether guards are about keywords, and about short ones.
     keywords: bool,
+    short_keywords: bool,
     /// Rules without a guard.
     always: Vec<u32>,
 }
@@ -146,6 +147,7 @@ impl Route {
             applies: vec![0; rules.len().div_ceil(64)],
             fields: Fields::none(rules.field_count()),
             keywords: false,
+            short_keywords: false,
             always: Vec::new(),
         };
         for (rule, source) in rules.sources.iter().enumerate() {
@@ -161,6 +163,7 @@ impl Route {
             }
         }
         route.keywords = route.fields.has(FieldId::KEYWORDS);
+        route.short_keywords = route.fields.has(FieldId::SHORT_KEYWORDS);
         route
     }
 }
@@ -300,9 +303,10 @@ impl Scratch {
     /// Scans what guards are about: each value once.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
+        let keywords = route.keywords || route.short_keywords;
         for field in &record.fields {
             let wanted = field.id != FieldId::UNKNOWN && route.fields.has(field.id);
-            let keyword = route.keywords && matches!(field.value, Value::Text(_));
+            let keyword = keywords && matches!(field.value, Value::Text(_));
             if !wanted && !keyword {
                 continue;
             }
@@ -311,12 +315,22 @@ impl Scratch {
                 self.scan(rules, field.id, text.clone());
             }
             if keyword {
-                self.scan(rules, FieldId::KEYWORDS, text);
+                self.scan_keywords(rules, route, text);
             }
         }
-        if route.keywords && !record.message.is_empty() {
+        if keywords && !record.message.is_empty() {
             let text = self.fold(&Value::Text(record.message));
-            text.into_iter().for_each(|text| self.scan(rules, FieldId::KEYWORDS, text));
+            text.into_iter().for_each(|text| self.scan_keywords(rules, route, text));
+        }
+    }
+
+    #[inline]
+    fn scan_keywords(&mut self, rules: &RuleSet, route: &Route, text: Range<usize>) {
+        if route.keywords {
+            self.scan(rules, FieldId::KEYWORDS, text.clone());
+        }
+        if route.short_keywords {
+            self.scan(rules, FieldId::SHORT_KEYWORDS, text);
         }
     }
 
@@ -324,7 +338,7 @@ impl Scratch {
     #[cold]
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
-        if field == FieldId::KEYWORDS {
+        if field.is_keywords() {
             for text in record.keyword_texts() {
                 let text = self.fold(&Value::Text(text));
                 text.into_iter().for_each(|text| self.scan(rules, field, text));
@@ -406,6 +420,9 @@ impl Scratch {
         let late = &rules.lates[number as usize];
         let armed = late.armed.is_empty() || {
             self.see(rules, late.field, record);
+            if late.field == FieldId::KEYWORDS {
+                self.see(rules, FieldId::SHORT_KEYWORDS, record);
+            }
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
         let holds = armed && self.test(rules, late, record);

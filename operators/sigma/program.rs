@@ -13,6 +13,7 @@
 
 use super::detection::{Comparison, Network, Relation, TimePart};
 use super::regex::Regex;
+use super::scan::STRIDE_MIN;
 use super::value::Glob;
 use crate::types::hash::Map;
 
@@ -28,6 +29,15 @@ impl FieldId {
     pub const UNKNOWN: FieldId = FieldId(u16::MAX);
     /// What keywords are looked for in: all texts of a record.
     pub(crate) const KEYWORDS: FieldId = FieldId(0);
+    /// The same texts, for keywords that are too short to be looked for in strides. Few rules have
+    /// such, and the records of other rules' log sources are spared the slower scan.
+    pub(crate) const SHORT_KEYWORDS: FieldId = FieldId(1);
+    /// The numbers that are not fields.
+    pub(crate) const RESERVED: usize = 2;
+
+    pub(crate) fn is_keywords(self) -> bool {
+        self.index() < FieldId::RESERVED
+    }
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
@@ -180,6 +190,14 @@ const ONE_OF_MIN: usize = 8;
 impl Builder {
     /// The bit of a test.
     pub(crate) fn bit(&mut self, field: FieldId, literal: Literal) -> Bit {
+        let field = match &literal {
+            Literal::Contains(text) | Literal::Starts(text) | Literal::Ends(text)
+                if field == FieldId::KEYWORDS && text.len() < STRIDE_MIN =>
+            {
+                FieldId::SHORT_KEYWORDS
+            }
+            _ => field,
+        };
         let key = (field, literal);
         if let Some(bit) = self.known_bits.get(&key) {
             return *bit;

@@ -25,6 +25,11 @@ pub(crate) fn is_scanned(text: &str) -> bool {
 
 /// The bytes of a gram of most texts.
 const GRAM: usize = 4;
+/// How many bytes a scan for keywords goes on at a time. It misses none: a keyword is filed under
+/// as many grams in a row, and one of them stands where the scan looks.
+const STRIDE: usize = 4;
+/// The shortest text that can be filed so.
+pub(crate) const STRIDE_MIN: usize = GRAM + STRIDE - 1;
 /// How many bits of the map there are for each text, at least.
 const SPARSE: usize = 24;
 /// How many places of a value are asked about before the answers are looked at.
@@ -43,6 +48,8 @@ pub(crate) struct Scan {
     whole: Map<Box<str>, Mark>,
     /// The lengths of `whole`, those of 63 bytes and more as one.
     whole_lengths: u64,
+    /// Texts of at least [`STRIDE_MIN`] bytes, for keywords only: theirs is the longest way.
+    strides: Grams<4, STRIDE>,
     /// Texts of four bytes and more.
     fours: Grams<4>,
     /// Texts of three bytes.
@@ -51,9 +58,9 @@ pub(crate) struct Scan {
     twos: Grams<2>,
 }
 
-/// Texts filed under grams of `N` bytes.
+/// Texts filed under `S` grams of `N` bytes.
 #[derive(Debug, Default)]
-struct Grams<const N: usize> {
+struct Grams<const N: usize, const S: usize = 1> {
     map: BitMap,
     /// By how much a hash is shifted to be a place in `slots`.
     slot_shift: u32,
@@ -196,7 +203,11 @@ impl Scan {
             debug_assert!(is_scanned(text), "other texts are late tests");
             texts[info.field.index()].push((text, way, mark));
         }
-        for (scan, texts) in scans.iter_mut().zip(texts) {
+        for (field, (scan, texts)) in scans.iter_mut().zip(texts).enumerate() {
+            if field == FieldId::KEYWORDS.index() {
+                scan.strides = Grams::new(texts);
+                continue;
+            }
             let of_length = |wanted: usize| {
                 let has = |text: &str| text.len().min(GRAM) == wanted;
                 texts.iter().filter(|(text, ..)| has(text)).copied().collect()
@@ -219,6 +230,9 @@ impl Scan {
             set(*mark);
         }
         let value = folded.as_bytes();
+        if !self.strides.slots.is_empty() {
+            self.strides.scan(value, passed, &mut set);
+        }
         match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
             (true, true) => {}
             (false, true) => self.fours.scan(value, passed, &mut set),
@@ -233,7 +247,7 @@ impl Scan {
     /// Looks for texts of three bytes and for longer ones in one pass.
     fn scan_both(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let (fours, threes) = (&self.fours, &self.threes);
-        each_place::<4>(
+        each_place::<4, 1>(
             value,
             passed,
             |four| fours.map.has(hash(four)) | threes.map.has(hash(four & 0x00FF_FFFF)),
@@ -249,7 +263,7 @@ impl Scan {
 
     /// How many bytes the tables take.
     pub(crate) fn bytes(&self) -> usize {
-        self.fours.bytes() + self.threes.bytes() + self.twos.bytes()
+        self.strides.bytes() + self.fours.bytes() + self.threes.bytes() + self.twos.bytes()
     }
 }
 
@@ -268,11 +282,11 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
 }
 
-/// Calls `look` for each place of `value` whose gram passes `may`.
+/// Calls `look` for each `S`th place of `value` whose gram passes `may`.
 ///
 /// First the places that pass are noted, without a branch, since which do can not be foreseen.
 #[inline]
-fn each_place<const N: usize>(
+fn each_place<const N: usize, const S: usize>(
     value: &[u8],
     passed: &mut Passed,
     may: impl Fn(u32) -> bool,
@@ -280,22 +294,22 @@ fn each_place<const N: usize>(
 ) {
     let mut from = 0;
     while from + N <= value.len() {
-        let chunk = &value[from..value.len().min(from + CHUNK + N - 1)];
+        let chunk = &value[from..value.len().min(from + CHUNK * S + N - 1)];
         let mut count = 0u8;
-        for (at, window) in chunk.windows(N).enumerate() {
-            passed[usize::from(count)] = at as u8;
+        for (step, window) in chunk.windows(N).step_by(S).take(CHUNK).enumerate() {
+            passed[usize::from(count)] = step as u8;
             count = count.wrapping_add(u8::from(may(gram::<N>(window))));
         }
-        for at in &passed[..usize::from(count)] {
-            let at = usize::from(*at);
+        for step in &passed[..usize::from(count)] {
+            let at = usize::from(*step) * S;
             look(from + at, gram::<N>(&chunk[at..]));
         }
-        from += CHUNK;
+        from += CHUNK * S;
     }
 }
 
-impl<const N: usize> Grams<N> {
-    fn new(mut texts: Vec<(&str, Way, Mark)>) -> Self {
+impl<const N: usize, const S: usize> Grams<N, S> {
+    fn new(texts: Vec<(&str, Way, Mark)>) -> Self {
         if texts.is_empty() {
             return Grams::default();
         }
@@ -305,23 +319,28 @@ impl<const N: usize> Grams<N> {
                 *count.entry(gram::<N>(window)).or_default() += 1;
             }
         }
-        let rarest = |text: &str| {
-            let windows = text.as_bytes().windows(N).map(gram::<N>).enumerate();
-            let rarest = windows.min_by_key(|(_, gram)| count[gram]);
-            rarest.expect("no text is shorter than a gram")
-        };
-        texts.sort_unstable_by_key(|(text, way, _)| (rarest(text).1, *text, *way));
-        let places = (texts.len() * 2).next_power_of_two();
+        // Each text under the grams in a row that are rarest together.
+        let mut filed: Vec<(u32, usize, &str, Way, Mark)> = Vec::with_capacity(texts.len() * S);
+        for (text, way, mark) in texts {
+            let grams: Vec<u32> = text.as_bytes().windows(N).map(gram::<N>).collect();
+            let common = |row: &[u32]| row.iter().map(|gram| count[gram]).sum::<u32>();
+            let rows = grams.windows(S).enumerate().min_by_key(|(_, row)| common(row));
+            let (before, row) = rows.expect("no text is shorter than a row of grams");
+            let filing = row.iter().enumerate();
+            filed.extend(filing.map(|(i, gram)| (*gram, before + i, text, way, mark)));
+        }
+        filed.sort_unstable_by_key(|(gram, before, text, way, _)| (*gram, *text, *way, *before));
+        let places = (filed.len() * 2).next_power_of_two();
         let mut grams = Grams {
-            map: BitMap::new(texts.len()),
+            map: BitMap::new(filed.len()),
             slot_shift: 32 - places.trailing_zeros(),
             slots: vec![Slot { gram: 0, first: Slot::FREE }; places],
-            entries: Vec::with_capacity(texts.len()),
+            entries: Vec::with_capacity(filed.len()),
             texts: Vec::new(),
         };
         let mut previous = None;
-        for (text, way, mark) in texts {
-            let (before, gram) = rarest(text);
+        let mut kept: Map<&str, u32> = Map::default();
+        for (gram, before, text, way, mark) in filed {
             if previous == Some(gram) {
                 grams.entries.last_mut().expect("the previous one").last = false;
             } else {
@@ -333,16 +352,20 @@ impl<const N: usize> Grams<N> {
                 grams.slots[place] = Slot { gram, first: grams.entries.len() as u32 };
             }
             previous = Some(gram);
-            let (start, len) = (grams.texts.len() as u32, text.len() as u16);
-            grams.texts.extend(text.as_bytes());
-            grams.entries.push(Entry { start, len, before: before as u16, mark, way, last: true });
+            let bytes = &mut grams.texts;
+            let start = *kept.entry(text).or_insert_with(|| {
+                bytes.extend(text.as_bytes());
+                (bytes.len() - text.len()) as u32
+            });
+            let (len, before) = (text.len() as u16, before as u16);
+            grams.entries.push(Entry { start, len, before, mark, way, last: true });
         }
         grams
     }
 
     fn scan(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let may = |gram| self.map.has(hash(gram));
-        each_place::<N>(value, passed, may, |at, gram| self.look(value, at, gram, set));
+        each_place::<N, S>(value, passed, may, |at, gram| self.look(value, at, gram, set));
     }
 
     /// Compares the texts that are filed under the gram at `at`.
@@ -418,20 +441,35 @@ mod tests {
     fn a_scan_finds_exactly_what_stands_in_the_value() {
         let words =
             ["abc", "abcd", "bcd", "cde", "aaaa", "aaa", "xyzzy", "zzyx", "é€", "dcba", "é"];
+        check(FieldId(FieldId::RESERVED as u16), &words);
+    }
+
+    #[test]
+    fn strides_miss_nothing() {
+        check(FieldId::KEYWORDS, &["abcdefg", "aaaaaaa", "bcdefghijk", "gfedcba", "éèêëéè"]);
+    }
+
+    /// Looks for each word in each way in texts made of them.
+    fn check(field: FieldId, words: &[&str]) {
         let mut bits = Vec::new();
         for word in words {
-            let field = FieldId(1);
             for literal in [Literal::Contains, Literal::Starts, Literal::Ends, Literal::Is] {
-                bits.push(BitInfo { field, literal: literal(word.to_owned()), uses: 1 });
+                bits.push(BitInfo { field, literal: literal((*word).to_owned()), uses: 1 });
             }
         }
-        let scans = Scan::of_fields(&bits, 2, |bit| Mark::new(bit, bit % 2 == 0, bit % 3 == 0));
+        let scans = Scan::of_fields(&bits, field.index() + 1, |bit| {
+            Mark::new(bit, bit % 2 == 0, bit % 3 == 0)
+        });
         let mut values = vec![String::new(), "abcdcba".into(), "aaaaa".into(), "xyzzyx".into()];
         values.extend(words.iter().map(|word| (*word).to_owned()));
         values.extend(words.iter().map(|word| format!("é{word}{word}€")));
+        for word in words {
+            values.extend((0..9).map(|n| format!("{}{word}", ".".repeat(n))));
+            values.extend([250, 255, 256, 1018, 1023].map(|n| format!("{}{word}.", "-".repeat(n))));
+        }
         for value in &values {
             let mut found = std::collections::BTreeSet::new();
-            scans[1].scan(value, &mut { PASSED }, |mark| {
+            scans[field.index()].scan(value, &mut { PASSED }, |mark| {
                 found.insert(mark.bit());
             });
             for (bit, info) in bits.iter().enumerate() {

@@ -210,3 +210,54 @@ fn bench_profile() {
         on_samples("windows+linux", &set, &samples);
     }
 }
+
+#[test]
+#[ignore = "exp"]
+fn bench_parts() {
+    let Some((files, _)) = shared::corpus() else { return };
+    let Some(samples) = shared::samples() else { return };
+    let set = set_of(&files, windows_or_linux);
+    let flats: Vec<Vec<(String, Value<'_>)>> = samples.iter().map(shared::flat).collect();
+    let records: Vec<Record<'_>> = flats
+        .iter()
+        .zip(&samples)
+        .map(|(flat, sample)| shared::record(&set, flat, &sample.views))
+        .collect();
+    let mut folded = String::new();
+    let mut passed = scan::PASSED;
+    for mode in 0..4 {
+        let mut n = 0usize;
+        let mut values = 0;
+        let ns = fastest(5, || {
+            for _ in 0..200 {
+                for record in &records {
+                    folded.clear();
+                    for f in record.fields() {
+                        if f.id == FieldId::UNKNOWN {
+                            continue;
+                        }
+                        let Value::Text(t) = f.value else { continue };
+                        values += 1;
+                        let start = folded.len();
+                        if mode >= 1 {
+                            value::fold_into(t, &mut folded);
+                        }
+                        if mode >= 2 {
+                            set.scans[f.id.index()].scan(&folded[start..], &mut passed, |m| {
+                                n += m.bit() as usize & 1;
+                                if mode == 3 {
+                                    n ^= m.bit() as usize;
+                                }
+                            });
+                        }
+                    }
+                }
+            }
+        });
+        println!(
+            "mode {mode}: {:.0} ns/record, {} values {n}",
+            ns / (200.0 * records.len() as f64),
+            values / 1000 / records.len()
+        );
+    }
+}
