@@ -7,9 +7,15 @@
 //! ```
 //!
 //! Reading order: [`rule`] (documents), [`detection`] (what they look for), [`condition`],
-//! [`value`] and [`modifier`] (what is compared, and how); then [`program`](self) (bits, guards,
-//! programs), `scan` (the automata) and [`matcher`] (one record). [`plain`] is the meaning
+//! [`value`] and [`modifier`] (what is compared, and how); then `program` (bits, guards, programs),
+//! `scan` (all literals of a field at once) and [`matcher`] (one record). [`plain`] is the meaning
 //! without the machinery. [`correlation`] and [`filter`] are the other kinds of document.
+//!
+//! # What a record costs
+//!
+//! Its values are folded and scanned once for those fields that guards of rules for its log source
+//! are about; then only rules whose guard was hit are looked at. So it costs by its length and by
+//! what is hit, and hardly by how many rules there are that do not match.
 //!
 //! # Where the specification leaves room
 //!

@@ -267,18 +267,6 @@ impl RuleSet {
         self.views.satisfied(views)
     }
 
-    /// The fields of which one must have a value for the rule to match; empty if it can match a
-    /// record with none.
-    ///
-    /// Of a rule whose condition can hold in several ways these are the fields of all of them, so
-    /// a rule can never match where no record has any.
-    #[must_use]
-    pub fn required_fields(&self, index: RuleIndex) -> Vec<&str> {
-        let fields = self.guards[index.0 as usize].fields.iter();
-        let named = fields.filter(|field| !field.is_keywords());
-        named.map(|field| self.fields.list[field.index()].as_ref()).collect()
-    }
-
     pub(crate) fn field_count(&self) -> usize {
         self.fields.list.len()
     }
@@ -428,7 +416,7 @@ impl Compiler<'_> {
         rules
     }
 
-    /// Turns rules into programs, chooses their guards, and builds the automata.
+    /// Turns rules into programs, chooses their guards, and builds the scans.
     fn lower(&mut self, rules: Vec<Rule>) {
         let mut builder = Builder::default();
         let mut exprs: Vec<Expr> = Vec::with_capacity(rules.len());

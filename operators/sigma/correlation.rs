@@ -1,7 +1,7 @@
 //! Correlation documents: read, checked and resolved. They run elsewhere.
 //!
 //! A correlation refers to rules, or to other correlations, by id or name; those may stand later
-//! or in other files. [`resolve`] turns the references into numbers and orders the correlations so
+//! or in other files. `resolve` turns the references into numbers and orders the correlations so
 //! that each comes after what it refers to; a circle is refused.
 
 use std::collections::BTreeMap;

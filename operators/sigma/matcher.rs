@@ -21,6 +21,9 @@ use crate::types::hash::Map;
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
 const VIEW_SETS_MAX: usize = 4096;
 
+/// How many bytes of room for folded text are kept from record to record.
+const FOLDED_KEPT: usize = 1 << 20;
+
 /// Matches records against a rule set. Each worker has its own.
 #[derive(Debug)]
 pub struct Matcher {
@@ -265,6 +268,7 @@ impl Scratch {
             self.late[late as usize] = Outcome::Unknown;
         }
         self.folded.clear();
+        self.folded.shrink_to(FOLDED_KEPT);
         self.texts.clear();
     }
 

@@ -122,6 +122,14 @@ impl<'a> Record<'a> {
         self.message = "";
     }
 
+    /// An empty record with this one's memory, for texts that live elsewhere.
+    #[must_use]
+    pub fn recycled<'b>(mut self) -> Record<'b> {
+        self.clear();
+        let none = self.fields.into_iter().map(|_| unreachable!("it was cleared"));
+        Record { fields: none.collect(), message: "", views: self.views }
+    }
+
     /// Adds a named value. `rules` is the set that the record will be matched against.
     pub fn push(&mut self, rules: &RuleSet, name: &'a str, value: Value<'a>) {
         let id = rules.field(name);

@@ -3,11 +3,13 @@
 //! Only the title, the log source and the detection must be right. What else is wrong with the
 //! metadata is a warning, and keys that the specification does not know are kept by name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::detection::Detection;
+use super::condition::Condition;
+use super::detection::{Detection, Search, Selection, Test, Value};
 use super::diagnose::{Diagnostic, Fault, Gravity, Pos, quoted};
 use super::logsource::LogSource;
 use super::yaml::{Node, Yaml};
@@ -20,7 +22,7 @@ const LIST_MAX: usize = 1024;
 /// What a document of any kind says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
-    /// The file, as it was named to [`parse`](super::parse).
+    /// The file, as it was named to [`parse`].
     pub file: Arc<str>,
     /// Where the document begins.
     pub at: Pos,
@@ -307,10 +309,20 @@ impl Rule {
         Ok(Rule { meta, logsource, detection, filters: Vec::new() })
     }
 
+    /// What it cannot do without: of each list of fields a record must have at least one, or the
+    /// rule can not match it. Together with the log source this says whether it can ever fire
+    /// where records are known to have certain fields.
+    #[must_use]
+    pub fn required_fields(&self) -> Vec<Vec<&str>> {
+        let detection = &self.detection;
+        let clauses = condition_clauses(&detection.condition, &detection.selections);
+        let distinct: BTreeSet<BTreeSet<&str>> = clauses.into_iter().collect();
+        distinct.into_iter().map(|clause| clause.into_iter().collect()).collect()
+    }
+
     /// The fields that it asks for, each once, sorted.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
-        use super::detection::Test;
         let mut fields = Vec::new();
         for item in self.detection.items() {
             fields.extend(item.field.as_deref());
@@ -324,6 +336,51 @@ impl Rule {
         fields.dedup();
         fields
     }
+}
+
+/// The clauses of a condition: of each, one field must be there.
+type Clauses<'a> = Vec<BTreeSet<&'a str>>;
+
+fn condition_clauses<'a>(condition: &Condition, selections: &'a [Selection]) -> Clauses<'a> {
+    match condition {
+        Condition::Is(i) => search_clauses(&selections[*i].search),
+        Condition::All(parts) => {
+            parts.iter().flat_map(|part| condition_clauses(part, selections)).collect()
+        }
+        Condition::Any(parts) | Condition::AtLeast(_, parts) => {
+            one_of(parts.iter().map(|part| condition_clauses(part, selections)))
+        }
+        // What must not hold needs no field.
+        Condition::Not(_) => Vec::new(),
+    }
+}
+
+fn search_clauses(search: &Search) -> Clauses<'_> {
+    match search {
+        Search::All(parts) => parts.iter().flat_map(search_clauses).collect(),
+        Search::Any(parts) => one_of(parts.iter().map(search_clauses)),
+        Search::Item(item) => {
+            let missing = |value: &Value| matches!(value.test, Test::Null | Test::Exists(false));
+            match &item.field {
+                Some(field) if !item.negated && !item.values.iter().any(missing) => {
+                    vec![BTreeSet::from([field.as_str()])]
+                }
+                _ => Vec::new(),
+            }
+        }
+    }
+}
+
+/// The clause of alternatives: the fields of one clause of each.
+fn one_of<'a>(parts: impl Iterator<Item = Clauses<'a>>) -> Clauses<'a> {
+    let mut all = BTreeSet::new();
+    for clauses in parts {
+        match clauses.into_iter().min_by_key(BTreeSet::len) {
+            Some(clause) => all.extend(clause),
+            None => return Vec::new(),
+        }
+    }
+    vec![all]
 }
 
 /// What a file can hold.

@@ -333,12 +333,13 @@ fn an_explanation_names_selections_fields_and_values() {
 fn required_fields_are_those_without_which_a_rule_can_not_match() {
     let of = |detection: &str| {
         let (set, _) = compile(&[&rule_text(detection)]);
-        let fields: Vec<String> =
-            set.required_fields(RuleIndex(0)).into_iter().map(str::to_owned).collect();
-        fields
+        let fields = set.rule(RuleIndex(0)).required_fields();
+        fields.iter().map(|one_of| one_of.join("|")).collect::<Vec<String>>().join(" ")
     };
-    assert_eq!(of("  s: {Rare: averylongvalue, Common: x}\n  condition: s"), ["Rare"]);
-    assert_eq!(of("  s: [{A: x}, {B: y}]\n  condition: s"), ["A", "B"]);
-    assert_eq!(of("  s: {A: x}\n  condition: not s"), [""; 0]);
-    assert_eq!(of("  s: [word]\n  condition: s"), [""; 0]);
+    assert_eq!(of("  s: {B: x, A: y}\n  condition: s"), "A B");
+    assert_eq!(of("  s: [{A: x}, {B: y}]\n  t: {C: z}\n  condition: s and t"), "A|B C");
+    assert_eq!(of("  s: {A: x}\n  t: {B: y, C: z}\n  condition: 1 of them"), "A|B");
+    assert_eq!(of("  s: {A: x}\n  f: {B: null}\n  condition: s and not f"), "A");
+    assert_eq!(of("  s: {A: null}\n  condition: s"), "");
+    assert_eq!(of("  s: [word]\n  t: {A: x}\n  condition: s or t"), "");
 }
