@@ -12,7 +12,10 @@ fn main() {
         println!("skipped: no Loghub samples (SEERFLOW_SHARED or ../shared)");
         return;
     };
-    println!("{:<12} {:>8} {:>10} {:>10} {:>7}", "set", "message", "whole line", "templates", "labels");
+    println!(
+        "{:<12} {:>8} {:>10} {:>10} {:>7}",
+        "set", "message", "whole line", "templates", "labels"
+    );
     let mut means = [0.0; 2];
     for set in &sets {
         let rows = structured(&set.with_extension("log_structured.csv"));
@@ -61,7 +64,8 @@ fn structured(path: &Path) -> Vec<Row> {
     let header = lines.next().expect("the first line names the columns");
     let column = |name: &str| header.iter().position(|cell| cell == name).expect("the column");
     let (content, label) = (column("Content"), column("EventId"));
-    let row = |cells: Vec<String>| Row { content: cells[content].clone(), label: cells[label].clone() };
+    let row =
+        |cells: Vec<String>| Row { content: cells[content].clone(), label: cells[label].clone() };
     lines.filter(|cells| cells.len() > 1).map(row).collect()
 }
 
