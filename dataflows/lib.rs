@@ -1,6 +1,6 @@
 //! How operators connect: graphs, each one function that reads top to bottom.
 //!
-//! A graph has no state and no decision about data. Start with [`detection`].
+//! A graph has no state and no decision about data. Start with [`mod@detection`].
 
 pub mod detection;
 

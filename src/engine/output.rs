@@ -65,7 +65,7 @@ pub struct Totals {
     pub odd: BTreeMap<&'static str, u64>,
     /// The earliest and the latest event time.
     pub times: Option<(EventTime, EventTime)>,
-    /// All alerts, by id, with what became of them; the first [`ALERTS_MAX`].
+    /// All alerts, by id, with what became of them; the first 200 000.
     pub alerts: BTreeMap<String, Alert>,
     /// How many alerts there were.
     pub alert_count: u64,
