@@ -107,7 +107,7 @@ pub fn detection<'scope>(
         Parcel { to: parcel.to, items: parcel.items.into_iter().map(mail).collect() }
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
-    let reporter = Reporter::new(options.entity.groups.weights.clone(), rules);
+    let reporter = Reporter::new(&options.entity.groups.weights, rules);
     let reports = shares.report(mail, reporter, ledger);
     Outputs { reports, more: more.container(), created: created.container() }
 }
@@ -146,6 +146,9 @@ impl<'scope> MentionsExt<'scope> for StreamVec<'scope, u64, Rc<Share>> {
         let mut mentions = Mentions::default();
         self.flat_map(move |share: Rc<Share>| {
             let mut sorter = Sorter::new(peers);
+            // An event has at least one, and seldom more than one beside its entities.
+            let entities: usize = share.batches.iter().map(|batch| batch.entities.len()).sum();
+            sorter.reserve(entities);
             for (batch, event) in share.events() {
                 let canonical = extract::canonical;
                 mentions.of(batch, event, worker, canonical, |hash, mention| {

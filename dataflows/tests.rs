@@ -17,7 +17,7 @@ use timely::dataflow::{InputHandle, ProbeHandle};
 
 use crate::{Options, detection};
 
-fn options() -> Options {
+fn options(memory_bytes: usize) -> Options {
     use operators::{content, entity, extract, parse, score, template, watermark};
     Options {
         parse: parse::Options {
@@ -52,7 +52,7 @@ fn options() -> Options {
                 open_max: 8_192,
             },
             incident: Span::from_secs(900),
-            memory_bytes: 64 << 20,
+            memory_bytes,
         },
     }
 }
@@ -126,7 +126,10 @@ fn epochs(lines: &[String]) -> Epochs {
 /// What a run says: a line for each event, by sequence number, and the alerts by id.
 type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>);
 
-fn run(workers: usize, epochs: &Arc<Epochs>) -> Said {
+/// Enough memory for all entities.
+const ROOMY: usize = 64 << 20;
+
+fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
     let said = Arc::new(Mutex::new(Said::default()));
     let (epochs, all) = (Arc::clone(epochs), Arc::clone(&said));
     timely::execute(timely::Config::process(workers), move |worker| {
@@ -138,7 +141,8 @@ fn run(workers: usize, epochs: &Arc<Epochs>) -> Said {
         let said = Arc::clone(&all);
         worker.dataflow(|scope| {
             let hands = input.to_stream(scope).container::<Vec<Hand>>();
-            let outputs = detection(hands, &options(), Rc::new(NoRules), &store, &ledger);
+            let outputs =
+                detection(hands, &options(memory_bytes), Rc::new(NoRules), &store, &ledger);
             let (events, more) = (Arc::clone(&said), said);
             outputs
                 .reports
@@ -181,7 +185,7 @@ fn run(workers: usize, epochs: &Arc<Epochs>) -> Said {
 fn one_two_and_three_workers_say_the_same() {
     let lines = lines(20_000);
     let epochs = Arc::new(epochs(&lines));
-    let one = run(1, &epochs);
+    let one = run(1, ROOMY, &epochs);
     assert_eq!(one.0.len(), lines.len());
     assert!(one.1.len() > 3, "{} alerts", one.1.len());
     for alert in one.1.values().take(6) {
@@ -189,9 +193,21 @@ fn one_two_and_three_workers_say_the_same() {
     }
     println!("{} alerts, {} incidents went on", one.1.len(), one.2.len());
     for workers in [2, 3] {
-        let many = run(workers, &epochs);
+        let many = run(workers, ROOMY, &epochs);
         assert!(one.0 == many.0, "events differ with {workers} workers");
         assert_eq!(one.1, many.1, "with {workers} workers");
         assert_eq!(one.2, many.2, "with {workers} workers");
+    }
+}
+
+#[test]
+fn entities_that_do_not_fit_into_memory_say_the_same() {
+    let epochs = Arc::new(epochs(&lines(5_000)));
+    let roomy = run(1, ROOMY, &epochs);
+    for workers in [1, 2] {
+        let tight = run(workers, 4 << 10, &epochs);
+        assert!(roomy.0 == tight.0, "events differ on {workers} workers");
+        assert_eq!(roomy.1, tight.1);
+        assert_eq!(roomy.2, tight.2);
     }
 }

@@ -18,8 +18,9 @@ use crate::score::half_space::{self, HalfSpace};
 use crate::score::opinion::{Opinion, Surprise};
 use crate::score::rarity::{self, Rarity};
 use crate::state::{Changes, Ledger, Store, model_key};
+use crate::types::hash::Map;
 use crate::types::summary::Mergeable;
-use crate::types::{Contribution, Detector, NO_OPINION, Share};
+use crate::types::{Contribution, Detector, NO_OPINION, Share, Texts};
 
 /// How the models remember, and from which surprise on they say why.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,20 @@ pub struct Content {
     rarity: Rarity,
 }
 
+/// What the models of closed epochs say of a template, and how often it was met in this one.
+struct Known {
+    rare: Option<Opinion>,
+    /// The same in millionths of a decade.
+    surprise: u32,
+    wildcards: usize,
+    age: u64,
+    events: u64,
+}
+
+fn millionths(opinion: Option<Opinion>) -> u32 {
+    opinion.map_or(NO_OPINION, |opinion| opinion.surprise().0)
+}
+
 /// The names of the models in the store.
 const NAMES: [&str; 3] = ["content.half_space", "content.scale", "content.rarity"];
 
@@ -81,17 +96,35 @@ impl Content {
         Content { options, half_space, scale, rarity }
     }
 
+    /// What there is to say of a template, whatever else is in its event.
+    fn know(&self, template: u64, texts: &Texts) -> Known {
+        let rare = (template != 0).then(|| self.rarity.score(template)).flatten();
+        Known {
+            rare,
+            surprise: millionths(rare),
+            wildcards: texts.get(&template).map_or(0, |text| text.wildcards as usize),
+            age: self.rarity.seen(template),
+            events: 0,
+        }
+    }
+
     fn judge(&self, share: &mut Share, summary: &mut Summary) {
         let texts = std::sync::Arc::clone(&share.texts);
+        // The models stand still during an epoch, so what they say of a template does too.
+        let mut templates = Map::<u64, Known>::default();
+        let explain =
+            |surprise: u32| surprise != NO_OPINION && surprise >= self.options.explain_from.0;
         for batch in &mut share.batches {
             for at in 0..batch.events.len() {
                 let event = batch.events[at];
                 let message = batch.text(event.message);
-                let template = texts.get(&event.template);
-                let parameters = template.map_or(0, |template| template.wildcards as usize);
+                let known = templates
+                    .entry(event.template)
+                    .or_insert_with(|| self.know(event.template, &texts));
+                known.events += 1;
                 let entities = (event.entities.1 - event.entities.0) as usize;
-                let age = self.rarity.seen(event.template);
-                let features = Features::new(message, parameters, entities, event.time, age);
+                let features =
+                    Features::new(message, known.wildcards, entities, event.time, known.age);
                 let bins = features.bins();
                 let point = self.scale.place(event.template, &bins);
                 let unusual = point.and_then(|point| {
@@ -99,22 +132,14 @@ impl Content {
                     self.half_space.opinion(score)
                 });
                 summary.features.learn(event.template, bins, event.time);
-                let mut rare = None;
-                if event.template != 0 {
-                    rare = self.rarity.score(event.template);
-                    summary.rarity.add(event.template);
-                }
-                let millionths = |opinion: Option<Opinion>| {
-                    opinion.map_or(NO_OPINION, |opinion| opinion.surprise().0)
-                };
-                batch.events[at].surprise = [millionths(rare), millionths(unusual)];
+                let surprise = [known.surprise, millionths(unusual)];
+                batch.events[at].surprise = surprise;
 
-                let told = |opinion: &Opinion| opinion.surprise() >= self.options.explain_from;
                 if share.notes.len() >= NOTES_MAX {
                     continue;
                 }
-                if let Some(opinion) = rare.filter(told) {
-                    let text = template.map_or("", |template| &template.text);
+                if let Some(opinion) = known.rare.filter(|_| explain(surprise[0])) {
+                    let text = texts.get(&event.template).map_or("", |template| &template.text);
                     let evidence = self.rarity.evidence(event.template);
                     share.notes.entry(event.seq).or_default().push(Contribution {
                         detector: Detector::RareTemplate,
@@ -123,7 +148,8 @@ impl Content {
                         why: evidence.sentence(format_args!("template `{text}`"), "anywhere"),
                     });
                 }
-                if let (Some(opinion), Some(point)) = (unusual.filter(told), point) {
+                let unusual = unusual.filter(|_| explain(surprise[1]));
+                if let (Some(opinion), Some(point)) = (unusual, point) {
                     let names = self.half_space.isolating(&point).map(|at| FEATURE_NAMES[at]);
                     let own = self.scale.knows(event.template);
                     share.notes.entry(event.seq).or_default().push(Contribution {
@@ -134,6 +160,9 @@ impl Content {
                     });
                 }
             }
+        }
+        for (template, known) in templates.into_iter().filter(|(template, _)| *template != 0) {
+            summary.rarity.add_many(template, known.events);
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::score::markov::{self, Markov, Symbol};
 use crate::score::opinion::{Opinion, Surprise, combine, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
-use crate::types::hash::{groups_of, key_group, mix, stable};
+use crate::types::hash::{Map, groups_of, key_group, mix, stable};
 use crate::types::{
     Contribution, Detector, EntityId, EventTime, Finding, Level, Mergeable, NO_OPINION, Rule, Span,
     Texts,
@@ -41,7 +41,7 @@ pub mod memory;
 pub mod touch;
 pub mod window;
 
-use memory::{Memory, Remembered};
+use memory::{Detail, Memory, Remembered};
 use touch::{Mention, Part, Touch, route};
 
 /// How entities are remembered and judged.
@@ -121,8 +121,11 @@ impl Mergeable for Summary {
 pub struct Entities {
     options: Options,
     memory: Memory,
-    /// The open groups of each key group that is owned.
-    open: BTreeMap<u16, Open>,
+    /// The open groups of each key group that is owned, from the first on.
+    open: Vec<Open>,
+    first_group: u16,
+    /// From which surprise on each detector alerts in this epoch.
+    bars: Vec<Bar>,
     markov: Markov,
     ranks: Ranks,
     /// Templates by the symbol that they are in sequences.
@@ -135,10 +138,76 @@ pub struct Entities {
 
 const NAMES: [&str; 2] = ["entity.sequence", "entity.ranks"];
 
+/// How odd a touch is, as whoever says it counts. From one to the other takes a logarithm or a
+/// power, which most opinions never need.
+#[derive(Clone, Copy)]
+enum Odds {
+    P(Opinion),
+    Decades(Surprise),
+}
+
+impl Odds {
+    fn opinion(self) -> Opinion {
+        match self {
+            Odds::P(opinion) => opinion,
+            Odds::Decades(surprise) => Opinion::new(surprise.p()),
+        }
+    }
+
+    fn surprise(self) -> Surprise {
+        match self {
+            Odds::P(opinion) => opinion.surprise(),
+            Odds::Decades(surprise) => surprise,
+        }
+    }
+
+    /// Whether the surprise is at least the bar's.
+    fn reaches(self, bar: &Bar) -> bool {
+        match self {
+            Odds::P(opinion) if opinion.p() > bar.p => false,
+            other => other.surprise() >= bar.surprise,
+        }
+    }
+
+    /// Whether the surprise is surely not above another one's.
+    fn is_within(self, other: Odds) -> bool {
+        match (self, other) {
+            (Odds::P(one), Odds::P(other)) => one.p() >= other.p(),
+            (Odds::Decades(one), Odds::Decades(other)) => one <= other,
+            _ => false,
+        }
+    }
+}
+
+/// A surprise to be compared with.
+struct Bar {
+    surprise: Surprise,
+    /// What is more probable than this is surely less surprising.
+    p: f64,
+}
+
+impl Bar {
+    fn at(surprise: Surprise) -> Self {
+        // Surprises are rounded, so the probability is that of the next lower one.
+        Bar { surprise, p: Surprise(surprise.0.saturating_sub(1)).p() }
+    }
+}
+
+/// What the open group of an entity and a detector is known to hold.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// The start of its window.
+    start: EventTime,
+    odds: Odds,
+}
+
+/// The groups of one entity that its last touches came to, by detector.
+type Reaches = [Option<Reached>; Detector::ALL.len()];
+
 /// What a detector has to say of a touch.
 struct Heard {
     detector: Detector,
-    opinion: Opinion,
+    odds: Odds,
     /// What an opinion of a sequence is about.
     past: Option<markov::Past>,
     /// What an opinion of rarity rests on.
@@ -161,11 +230,14 @@ impl Entities {
             let bytes = store.get(&state_key(TIMERS, group, &[]))?;
             Open::decode(&bytes).ok()
         };
-        let open = groups_of(worker, peers);
-        let open = open.map(|group| (group, saved(group).unwrap_or_default())).collect();
+        let owned = groups_of(worker, peers);
+        let first_group = owned.start;
+        let open = owned.map(|group| saved(group).unwrap_or_default()).collect();
         Entities {
             memory: Memory::new(options.memory_bytes),
             open,
+            first_group,
+            bars: Vec::new(),
             markov,
             ranks,
             symbols: BTreeMap::new(),
@@ -178,18 +250,24 @@ impl Entities {
     }
 
     /// What the detectors say of a touch, before it is learned.
-    fn hear(&self, entity: &mut Remembered, touch: &Touch, heard: &mut Vec<Heard>) {
-        let plain = |detector, opinion| Heard { detector, opinion, past: None, counts: None };
+    fn hear(
+        &self,
+        detail: Option<(&mut Detail, EventTime)>,
+        touch: &Touch,
+        heard: &mut Vec<Heard>,
+    ) {
+        let heard_of = |detector, odds| Heard { detector, odds, past: None, counts: None };
+        let plain = |detector, opinion| heard_of(detector, Odds::P(opinion));
         if touch.part.has(Part::STANDS) {
             let by_itself = [Detector::RareTemplate, Detector::UnusualContent];
             for (detector, surprise) in by_itself.into_iter().zip(touch.surprise) {
                 if surprise != NO_OPINION {
-                    heard.push(plain(detector, Opinion::new(Surprise(surprise).p())));
+                    heard.push(heard_of(detector, Odds::Decades(Surprise(surprise))));
                 }
             }
         }
         let symbol = Symbol::of(touch.template);
-        if entity.is_first_touch() {
+        let Some((detail, last)) = detail else {
             if touch.part.has(Part::SEQUENCE) && touch.template != 0 {
                 let start = markov::Entity::default();
                 heard.extend(self.markov.score(&start, symbol).map(|opinion| {
@@ -198,9 +276,7 @@ impl Entities {
                 }));
             }
             return;
-        }
-        let last = entity.last_before;
-        let detail = entity.detail(&self.options);
+        };
         if touch.part.has(Part::TEMPLATES) && touch.template != 0 {
             let opinion = detail.templates.score(&self.options.context, touch.template);
             heard.extend(opinion.map(|opinion| {
@@ -259,39 +335,64 @@ impl Entities {
         self.options.groups.weights[detector as usize]
     }
 
+    /// Puts an opinion into its group. Whether the group is open.
+    fn note(&mut self, touch: &Touch, one: &Heard, reaches: &mut Reaches) -> bool {
+        let width = self.options.groups.width;
+        let at = one.detector as usize;
+        // What does not lift its group changes nothing.
+        if let Some(Reached { start, odds }) = reaches[at]
+            && touch.time >= start
+            && touch.time.since(start) < width
+            && one.odds.is_within(odds)
+        {
+            return true;
+        }
+        let hash = route(touch.entity);
+        let open = &mut self.open[usize::from(key_group(hash) - self.first_group)];
+        let detector = groups::Detector(at as u8);
+        let opinion = one.odds.opinion();
+        let noted = open.note(&self.ranks, detector, mix(hash), touch.time, opinion);
+        let start = touch.time.align(width);
+        reaches[at] = noted.map(|_| Reached { start, odds: one.odds });
+        noted.is_some()
+    }
+
     /// Puts opinions into their groups; a finding, if any is worth it.
-    fn judge(&mut self, entity: &Remembered, touch: &Touch, heard: &[Heard]) -> Option<Finding> {
-        let group = key_group(route(touch.entity));
-        let key = mix(route(touch.entity));
-        let open = self.open.get_mut(&group).expect("touches reach the owner of their key group");
+    fn judge(
+        &mut self,
+        entity: &Remembered,
+        touch: &Touch,
+        heard: &[Heard],
+        reaches: &mut Reaches,
+    ) -> Option<Finding> {
         let mut alerting = Vec::new();
         for one in heard {
-            let detector = groups::Detector(one.detector as u8);
-            let noted = open.note(&self.ranks, detector, key, touch.time, one.opinion);
+            let open = self.note(touch, one, reaches);
             // After the event that lifts its group over the threshold, others that are over it
             // count into the same incident.
-            if noted.is_some() && one.opinion.surprise() >= self.ranks.threshold(detector) {
-                alerting.push((one, self.ranks.decide(detector, one.opinion)));
+            if open && one.odds.reaches(&self.bars[one.detector as usize]) {
+                let detector = groups::Detector(one.detector as u8);
+                alerting.push((one, self.ranks.decide(detector, one.odds.opinion())));
             }
         }
         if alerting.is_empty() || touch.part.has(Part::LATE) {
             return None;
         }
         let strongest = |(one, _): &(&Heard, groups::Verdict)| {
-            OrderedP(one.opinion.p() / self.weight(one.detector), one.detector)
+            OrderedP(one.odds.opinion().p() / self.weight(one.detector), one.detector)
         };
         let first = alerting.iter().min_by_key(|pair| strongest(pair));
         let (first, verdict) = *first.expect("it is not empty");
-        let all: Vec<_> =
-            heard.iter().map(|one| (self.weight(one.detector), one.opinion.p())).collect();
+        let p = |one: &Heard| one.odds.opinion().p();
+        let all: Vec<_> = heard.iter().map(|one| (self.weight(one.detector), p(one))).collect();
         let rank = |one: &Heard| {
             let found = alerting.iter().find(|(other, _)| other.detector == one.detector);
             found.map(|(_, verdict)| verdict.rank_p)
         };
-        let beside = |one: &&Heard| rank(one).is_some() || one.opinion.surprise() >= BESIDE_FROM;
+        let beside = |one: &&Heard| rank(one).is_some() || one.odds.surprise() >= BESIDE_FROM;
         let contributions = heard.iter().filter(beside).map(|one| Contribution {
             detector: one.detector,
-            p: one.opinion.p(),
+            p: p(one),
             rank_p: rank(one),
             why: self.why(one, entity, touch),
         });
@@ -303,7 +404,7 @@ impl Entities {
         let mut events: Vec<u64> =
             earlier.iter().rev().take(EARLIER_EVENTS).map(|(_, seq)| *seq).collect();
         events.sort_unstable();
-        let surprise = first.opinion.surprise();
+        let surprise = first.odds.surprise();
         let level = match alerting.len() {
             3.. => Level::High,
             2 => Level::Medium,
@@ -365,6 +466,32 @@ fn dedup(entity: EntityId, template: u64) -> u128 {
     u128::from(stable(&key)) << 64 | u128::from(low)
 }
 
+/// The places of the touches among mentions, in the low 32 bits: by entity, then by event. The
+/// names of entities are taken out.
+///
+/// Numbers are sorted and not the touches themselves, which are four times as large. Those of one
+/// event and entity stay in their order: they come from one worker.
+fn in_order(mentions: &mut [Mention], names: &mut Map<EntityId, Box<str>>) -> Vec<u128> {
+    let seqs = mentions.iter().filter_map(|mention| match mention {
+        Mention::Touch(touch) => Some(touch.seq),
+        Mention::Name(..) => None,
+    });
+    let first = seqs.min().unwrap_or(0);
+    let mut order = Vec::with_capacity(mentions.len());
+    for (at, mention) in (0u32..).zip(mentions) {
+        match mention {
+            Mention::Touch(touch) => {
+                let event = u32::try_from(touch.seq - first).expect("an epoch is short");
+                let place = u64::from(event) << 32 | u64::from(at);
+                order.push(u128::from(route(touch.entity)) << 64 | u128::from(place));
+            }
+            Mention::Name(entity, _, name) => drop(names.insert(*entity, std::mem::take(name))),
+        }
+    }
+    order.sort_unstable();
+    order
+}
+
 impl Stage for Entities {
     type Local = Tick;
     type Remote = Mention;
@@ -375,54 +502,60 @@ impl Stage for Entities {
         &mut self,
         epoch: u64,
         local: Vec<Tick>,
-        mentions: Vec<Mention>,
+        mut mentions: Vec<Mention>,
         out: &mut Vec<Said>,
     ) -> Summary {
         let mut summary = Summary::default();
         for tick in local {
             summary.groups.count(tick.events);
             self.learn_texts(tick.texts);
-            for open in self.open.values_mut() {
+            for open in &mut self.open {
                 open.close(&self.ranks, tick.watermark, &mut summary.groups);
             }
         }
-        let mut names = BTreeMap::<EntityId, Box<str>>::new();
-        let mut touches = Vec::with_capacity(mentions.len());
-        for mention in mentions {
-            match mention {
-                Mention::Touch(touch) => touches.push(touch),
-                Mention::Name(entity, _, name) => drop(names.insert(entity, name)),
-            }
-        }
-        touches.sort_unstable_by_key(|touch| (touch.entity, touch.seq));
+        let thresholds = Detector::ALL
+            .iter()
+            .map(|detector| Bar::at(self.ranks.threshold(groups::Detector(*detector as u8))));
+        self.bars = thresholds.collect();
+        let evidence = Bar::at(EVIDENCE_FROM);
 
+        let mut names = Map::<EntityId, Box<str>>::default();
+        let order = in_order(&mut mentions, &mut names);
+        let touch = |at: u128| match &mentions[at as u32 as usize] {
+            Mention::Touch(touch) => touch,
+            Mention::Name(..) => unreachable!("only touches are in order"),
+        };
         let created = self.memory.created;
         let store = Rc::clone(&self.store);
-        let mut memory = std::mem::replace(&mut self.memory, Memory::new(0));
+        let mut memory = std::mem::take(&mut self.memory);
         let mut heard = Vec::new();
-        for touch in &touches {
-            let name = || names.get(&touch.entity).cloned().unwrap_or_default();
-            memory.with(epoch, touch, name, &*store, |entity| {
-                heard.clear();
-                self.hear(entity, touch, &mut heard);
-                if let Some(finding) = self.judge(entity, touch, &heard) {
-                    self.findings.push(crate::alert::route(finding.dedup), finding);
-                }
-                for one in heard.iter().filter(|one| one.opinion.surprise() >= EVIDENCE_FROM) {
-                    let (detector, surprise) = (one.detector, one.opinion.surprise());
-                    if !matches!(detector, Detector::RareTemplate | Detector::UnusualContent) {
+        for run in order.chunk_by(|one, other| touch(*one).entity == touch(*other).entity) {
+            let first = touch(run[0]);
+            let name = || names.remove(&first.entity).unwrap_or_default();
+            let mut reaches = Reaches::default();
+            memory.with(first, name, &*store, |entity| {
+                for touch in run.iter().map(|at| touch(*at)) {
+                    heard.clear();
+                    self.hear(entity.meet(&self.options, epoch, touch), touch, &mut heard);
+                    if let Some(finding) = self.judge(entity, touch, &heard, &mut reaches) {
+                        self.findings.push(crate::alert::route(finding.dedup), finding);
+                    }
+                    let told = heard.iter().filter(|one| matches!(one.odds, Odds::P(_)));
+                    for one in told.filter(|one| one.odds.reaches(&evidence)) {
+                        let (detector, surprise) = (one.detector, one.odds.surprise());
                         let evidence = Evidence { seq: touch.seq, detector, surprise };
                         self.evidence.push_to(touch.landed, evidence);
                     }
-                }
-                if entity.is_first_touch() {
-                    if touch.part.has(Part::SEQUENCE) && touch.template != 0 {
-                        let symbol = Symbol::of(touch.template);
-                        summary.sequence.add((markov::Entity::default().past(), symbol));
+                    match entity.detail() {
+                        Some(detail) => {
+                            detail.take(&self.options, touch, &mut summary.sequence);
+                        }
+                        None if touch.part.has(Part::SEQUENCE) && touch.template != 0 => {
+                            let symbol = Symbol::of(touch.template);
+                            summary.sequence.add((markov::Entity::default().past(), symbol));
+                        }
+                        None => {}
                     }
-                } else {
-                    let detail = entity.detail(&self.options);
-                    detail.take(&self.options, touch, &mut summary.sequence);
                 }
             });
         }
@@ -457,8 +590,8 @@ impl Stage for Entities {
         if changes.models_only() {
             return;
         }
-        for (group, open) in &self.open {
-            let key = state_key(TIMERS, *group, &[]);
+        for (group, open) in (self.first_group..).zip(&self.open) {
+            let key = state_key(TIMERS, group, &[]);
             match open.is_empty() {
                 true => changes.delete(key),
                 false => {

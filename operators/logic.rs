@@ -90,6 +90,12 @@ impl<T> Sorter<T> {
         Sorter { parcels: (0..peers).map(|_| Vec::new()).collect() }
     }
 
+    /// Makes room for so many items, evenly spread and a few more for each worker.
+    pub fn reserve(&mut self, items: usize) {
+        let each = items / self.parcels.len() * 9 / 8;
+        self.parcels.iter_mut().for_each(|parcel| parcel.reserve(each));
+    }
+
     /// Adds an item for the owner of a key that is a good hash.
     pub fn push(&mut self, hash: u64, item: T) {
         let peers = self.parcels.len();
@@ -115,6 +121,14 @@ struct Pending<S: Stage> {
     summaries: Capability<u64>,
     local: Vec<S::Local>,
     remote: Vec<S::Remote>,
+}
+
+/// Puts more items to those that are there; the first are taken as they are.
+fn gather<T>(items: &mut Vec<T>, mut more: Vec<T>) {
+    match items.is_empty() {
+        true => *items = more,
+        false => items.append(&mut more),
+    }
 }
 
 /// Runs a stage on this worker's part of two streams: `local` stays on its worker, the parcels
@@ -174,12 +188,12 @@ pub fn stage<'scope, S: Stage>(
             remote.for_each(|held, parcels| {
                 let epoch = *held.least().expect("a parcel has its epoch");
                 let items = early.entry(epoch).or_default();
-                items.extend(parcels.drain(..).flat_map(|parcel| parcel.items));
+                parcels.drain(..).for_each(|parcel| gather(items, parcel.items));
             });
             cycle.for_each(|held, parcels| {
                 let epoch = held.least().expect("a summary has its epoch") - 1;
                 let summaries = learned.entry(epoch).or_default();
-                summaries.extend(parcels.drain(..).flat_map(|parcel| parcel.items));
+                parcels.drain(..).for_each(|parcel| gather(summaries, parcel.items));
             });
 
             loop {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 
 use crate::logic::{Parcel, Stage, stage};
+use crate::score::opinion::{Surprise, score01};
 use crate::state::Ledger;
 use crate::types::finding::{AlertEntity, MESSAGE_MAX};
 use crate::types::{Alert, Batch, Detector, EntityId, Event, Finding, NO_OPINION, Rule, Share};
@@ -51,31 +52,38 @@ impl Rulebook for NoRules {
 
 /// Puts scores and alerts together. See the [module](self).
 pub struct Reporter {
-    /// The weight of each detector of [`Detector::ALL`] in a score.
-    weights: Vec<f64>,
+    /// What each detector of [`Detector::ALL`] pays for speaking beside the others, in millionths
+    /// of a decade; `None` if it has no say.
+    prices: Vec<Option<u32>>,
     rules: Rc<dyn Rulebook>,
 }
 
 impl Reporter {
     /// A reporter with the detectors' weights and the rules that alerts may come from.
     #[must_use]
-    pub fn new(weights: Vec<f64>, rules: Rc<dyn Rulebook>) -> Self {
-        Reporter { weights, rules }
+    pub fn new(weights: &[f64], rules: Rc<dyn Rulebook>) -> Self {
+        Reporter { prices: prices(weights), rules }
     }
 
-    fn score(&self, event: &Event, opinions: &[(Detector, u32)]) -> f32 {
-        use crate::score::opinion::{Surprise, combine, score01};
+    /// The score of an event: [`combine`] of its opinions, computed with their logarithms.
+    ///
+    /// [`combine`]: crate::score::opinion::combine
+    fn score(&self, event: &Event, opinions: &[(u64, Detector, u32)]) -> f32 {
         let own =
             [Detector::RareTemplate, Detector::UnusualContent].into_iter().zip(event.surprise);
-        let known = own.chain(opinions.iter().copied()).filter(|(_, s)| *s != NO_OPINION);
-        let mut parts: Vec<(f64, f64)> = self.weights.iter().map(|weight| (*weight, 1.0)).collect();
-        let mut silent = true;
-        for (detector, surprise) in known {
-            let part = &mut parts[detector as usize];
-            part.1 = part.1.min(Surprise(surprise).p());
+        let others = opinions.iter().map(|(_, detector, surprise)| (*detector, *surprise));
+        let (mut silent, mut most) = (true, 0);
+        for (detector, surprise) in own.chain(others).filter(|(_, s)| *s != NO_OPINION) {
             silent = false;
+            if let Some(price) = self.prices[detector as usize] {
+                most = most.max(surprise.saturating_sub(price));
+            }
         }
-        if silent { -1.0 } else { score01(combine(&parts)) as f32 }
+        match (silent, most) {
+            (true, _) => -1.0,
+            (_, 0) => 0.0,
+            _ => score01(Surprise(most).p()) as f32,
+        }
     }
 
     fn alert(&self, share: &Share, id: u128, finding: Finding) -> Option<Alert> {
@@ -143,6 +151,13 @@ impl Reporter {
     }
 }
 
+/// −log₁₀ of each weight's share of all, in millionths.
+fn prices(weights: &[f64]) -> Vec<Option<u32>> {
+    let sum: f64 = weights.iter().map(|weight| weight.max(0.0)).sum();
+    let price = |weight: &f64| (*weight > 0.0).then(|| Surprise::of(weight / sum).0);
+    weights.iter().map(price).collect()
+}
+
 /// The entity that a finding is about, as its event writes it.
 fn entity(batch: &Batch, event: &Event, id: EntityId, source: String) -> AlertEntity {
     let named = batch.entities(event).iter().find(|entity| entity.id == id);
@@ -185,16 +200,15 @@ impl Stage for Reporter {
         }
         opinions.sort_unstable();
         for share in local {
-            let mut scores = Vec::new();
+            let events = share.batches.iter().map(|batch| batch.events.len()).sum();
+            let mut scores = Vec::with_capacity(events);
             let mut rest = &opinions[..];
-            let mut here = Vec::new();
             for (_, event) in share.events() {
-                let before = rest.partition_point(|(seq, _, _)| *seq < event.seq);
-                let upto = rest.partition_point(|(seq, _, _)| *seq <= event.seq);
-                here.clear();
-                here.extend(rest[before..upto].iter().map(|(_, who, what)| (*who, *what)));
-                rest = &rest[upto..];
-                scores.push(self.score(event, &here));
+                let others = rest.iter().take_while(|(seq, _, _)| *seq < event.seq).count();
+                rest = &rest[others..];
+                let own = rest.iter().take_while(|(seq, _, _)| *seq == event.seq).count();
+                scores.push(self.score(event, &rest[..own]));
+                rest = &rest[own..];
             }
             let mine = opened.iter().filter(|((seq, _), _)| share.find(*seq).is_some());
             let alerts = mine
@@ -226,5 +240,30 @@ impl<'scope> ReportExt<'scope> for StreamVec<'scope, u64, Rc<Share>> {
         ledger: &Rc<Ledger>,
     ) -> StreamVec<'scope, u64, Rc<Report>> {
         stage(self, mail, "Report", ledger, reporter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score::opinion::combine;
+    use crate::types::hash::mix;
+
+    #[test]
+    fn a_score_is_that_of_the_combined_opinions() {
+        let weights = [1.0, 0.5, 0.0, 2.0, 1.0 / 3.0];
+        let prices = prices(&weights);
+        let mut random = 3u64;
+        for _ in 0..10_000 {
+            random = mix(random + 1);
+            let detector = (random % 5) as usize;
+            let surprise = Surprise((random >> 8) as u32 % 12_000_000);
+            let price = prices[detector];
+            let most = price.map_or(0, |price| surprise.0.saturating_sub(price));
+            let mut all: Vec<_> = weights.iter().map(|weight| (*weight, 1.0)).collect();
+            all[detector].1 = surprise.p();
+            let difference = score01(Surprise(most).p()) - score01(combine(&all));
+            assert!(difference.abs() < 1e-6, "{surprise} of {detector}: {difference}");
+        }
     }
 }

@@ -92,6 +92,14 @@ impl Watermark {
     }
 }
 
+/// Takes note of how far a source came, and whether by a record that says when.
+fn note(latest: &mut BTreeMap<u32, (bool, EventTime)>, run: Option<(u32, (bool, EventTime))>) {
+    if let Some((source, reached)) = run {
+        let known = latest.entry(source).or_insert(reached);
+        *known = (*known).max(reached);
+    }
+}
+
 impl Stage for Watermark {
     type Local = Share;
     type Remote = ();
@@ -107,6 +115,8 @@ impl Stage for Watermark {
         out: &mut Vec<Share>,
     ) -> Self::Summary {
         let mut latest = BTreeMap::<u32, (bool, EventTime)>::new();
+        // Events of a source come in runs.
+        let mut run: Option<(u32, (bool, EventTime))> = None;
         for mut share in local {
             share.watermark = self.watermark;
             for event in share.batches.iter_mut().flat_map(|batch| &mut batch.events) {
@@ -120,13 +130,21 @@ impl Stage for Watermark {
                 if event.time < self.watermark {
                     event.flags.set(Flags::LATE);
                 }
-                let reached = latest.entry(event.source).or_insert((dated, event.time));
-                *reached = (*reached).max((dated, event.time));
+                match &mut run {
+                    Some((source, reached)) if *source == event.source => {
+                        *reached = (*reached).max((dated, event.time));
+                    }
+                    _ => {
+                        let next = (event.source, (dated, event.time));
+                        note(&mut latest, run.replace(next));
+                    }
+                }
             }
             self.received_until = self.received_until.max(share.end.received_until);
             self.ended.clone_from(&share.end.ended);
             out.push(share);
         }
+        note(&mut latest, run);
         latest.into_iter().map(|(source, (dated, time))| (source, dated, time)).collect()
     }
 

@@ -7,7 +7,7 @@ use super::window::Window;
 use crate::score::markov::{self, Symbol};
 use crate::score::rarity::Context;
 use crate::state::{Changes, ENTITIES, StateKey, Store, state_key};
-use crate::types::hash::{Map, key_group};
+use crate::types::hash::{KEY_GROUPS, Map, key_group};
 use crate::types::{EntityId, EventTime, Kind};
 
 /// What is remembered of one entity.
@@ -23,18 +23,26 @@ pub struct Remembered {
     pub last: EventTime,
     /// How many events mention it.
     pub count: u64,
-    /// The first touch, from which the rest is made when there is a second: most entities are
-    /// seen once.
-    alone: Alone,
-    detail: Option<Box<Detail>>,
-    /// When the event before the one that is being judged happened.
-    pub last_before: EventTime,
+    past: Past,
     touched: u64,
     dirty: bool,
 }
 
+/// What an entity was seen with. Most are seen once, and take no more than these few bytes.
+#[derive(Clone, Debug)]
+enum Past {
+    /// The one touch, from which the detail is made when there is a second.
+    Once {
+        seq: u64,
+        template: u64,
+        peer: u64,
+        part: Part,
+    },
+    Often(Box<Detail>),
+}
+
 /// The one touch of an entity that was seen once.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Alone {
     time: EventTime,
     seq: u64,
@@ -64,6 +72,7 @@ struct Saved {
     first: EventTime,
     last: EventTime,
     count: u64,
+    /// Nothing where there is a detail.
     alone: Alone,
     detail: Option<SavedDetail>,
 }
@@ -112,46 +121,72 @@ impl Remembered {
             kind: touch.kind,
             first: touch.time,
             last: touch.time,
-            last_before: touch.time,
             count: 0,
-            alone: Alone {
-                time: touch.time,
+            past: Past::Once {
                 seq: touch.seq,
                 template: touch.template,
                 peer: touch.peer,
                 part: touch.part,
             },
-            detail: None,
             touched: 0,
             dirty: true,
         }
     }
 
-    /// The detail, made from the first touch if this is the second.
-    pub fn detail(&mut self, options: &super::Options) -> &mut Detail {
-        let Remembered { alone, detail, .. } = self;
-        detail.get_or_insert_with(|| {
+    /// The detail, made from the first touch if there is none. To be asked for before the second
+    /// touch is noted, whose time may be the earlier one.
+    fn grow(&mut self, options: &super::Options) {
+        if let Past::Once { seq, template, peer, part } = self.past {
+            let alone = Alone { time: self.last, seq, template, peer, part };
             let mut detail = Box::<Detail>::default();
             // What it adds to the model was added when it came.
-            detail.learn(options, alone, &mut markov::Summary::default());
-            detail
-        })
+            detail.learn(options, &alone, &mut markov::Summary::default());
+            self.past = Past::Often(detail);
+        }
     }
 
-    /// Whether this is the first time that it is touched.
-    #[must_use]
-    pub fn is_first_touch(&self) -> bool {
-        self.count == 1
+    /// Takes note of a touch in an epoch, before it is judged. The detail, with the latest event
+    /// before this one, unless it is the first.
+    pub fn meet(
+        &mut self,
+        options: &super::Options,
+        epoch: u64,
+        touch: &Touch,
+    ) -> Option<(&mut Detail, EventTime)> {
+        self.touched = epoch;
+        self.dirty = true;
+        if self.count > 0 {
+            self.grow(options);
+        }
+        let last = self.last;
+        self.count += 1;
+        self.first = self.first.min(touch.time);
+        self.last = self.last.max(touch.time);
+        match &mut self.past {
+            Past::Often(detail) => Some((detail, last)),
+            Past::Once { .. } => None,
+        }
+    }
+
+    /// The detail to learn in, if it was seen twice.
+    pub fn detail(&mut self) -> Option<&mut Detail> {
+        match &mut self.past {
+            Past::Often(detail) => Some(detail),
+            Past::Once { .. } => None,
+        }
     }
 
     /// The detail, if it was seen twice.
     #[must_use]
     pub fn seen_twice(&self) -> Option<&Detail> {
-        self.detail.as_deref()
+        match &self.past {
+            Past::Often(detail) => Some(detail),
+            Past::Once { .. } => None,
+        }
     }
 
     fn bytes(&self) -> usize {
-        let detail = self.detail.as_ref().map_or(0, |detail| {
+        let detail = self.seen_twice().map_or(0, |detail| {
             size_of::<Detail>()
                 + 16
                 + detail.window.heap_bytes()
@@ -163,7 +198,7 @@ impl Remembered {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let detail = self.detail.as_ref().map(|detail| {
+        let detail = self.seen_twice().map(|detail| {
             let mut bytes = [Vec::new(), Vec::new(), Vec::new()];
             detail.templates.encode(&mut bytes[0]);
             detail.peers.encode(&mut bytes[1]);
@@ -171,14 +206,21 @@ impl Remembered {
             let [templates, peers, sequence] = bytes;
             SavedDetail { window: detail.window.clone(), templates, peers, sequence }
         });
-        let Remembered { name, kind, first, last, count, alone, .. } = self;
+        let Remembered { name, kind, first, last, count, past, .. } = self;
+        let alone = match past {
+            Past::Once { seq, template, peer, part } => {
+                let (time, seq, template) = (*last, *seq, *template);
+                Alone { time, seq, template, peer: *peer, part: *part }
+            }
+            Past::Often(_) => Alone::default(),
+        };
         let saved = Saved {
             name: name.clone(),
             kind: *kind,
             first: *first,
             last: *last,
             count: *count,
-            alone: *alone,
+            alone,
             detail,
         };
         postcard::to_stdvec(&saved).expect("plain data")
@@ -186,29 +228,21 @@ impl Remembered {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let saved: Saved = postcard::from_bytes(bytes).ok()?;
-        let detail = match saved.detail {
-            None => None,
-            Some(detail) => Some(Box::new(Detail {
+        let Saved { name, kind, first, last, count, alone, detail } = saved;
+        let past = match detail {
+            None => {
+                let Alone { seq, template, peer, part, .. } = alone;
+                Past::Once { seq, template, peer, part }
+            }
+            Some(detail) => Past::Often(Box::new(Detail {
                 window: detail.window,
                 templates: Context::decode(&detail.templates).ok()?,
                 peers: Context::decode(&detail.peers).ok()?,
                 sequence: markov::Entity::decode(&detail.sequence).ok()?,
             })),
         };
-        let Saved { name, kind, first, last, count, alone, .. } = saved;
-        let (last_before, touched, dirty) = (last, 0, false);
-        Some(Remembered {
-            name,
-            kind,
-            first,
-            last,
-            last_before,
-            count,
-            alone,
-            detail,
-            touched,
-            dirty,
-        })
+        let (touched, dirty) = (0, false);
+        Some(Remembered { name, kind, first, last, count, past, touched, dirty })
     }
 }
 
@@ -237,8 +271,11 @@ impl Detail {
 }
 
 /// The entities that a worker owns.
+#[derive(Default)]
 pub struct Memory {
-    entities: Map<EntityId, Remembered>,
+    /// One map for each key group: what grows is a small part of the whole, so that no epoch waits
+    /// for a million entities to move, nor needs room for them twice.
+    shards: Vec<Map<EntityId, Remembered>>,
     /// Bytes taken, about.
     bytes: usize,
     bytes_max: usize,
@@ -252,42 +289,36 @@ impl Memory {
     /// A memory that holds about so many bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Memory { entities: Map::default(), bytes: 0, bytes_max, created: 0, evicted: 0 }
+        let shards = (0..KEY_GROUPS).map(|_| Map::default()).collect();
+        Memory { shards, bytes_max, ..Memory::default() }
     }
 
     /// Runs `see` on what is remembered of the entity of a touch. `name` is what it is called,
     /// in case it is new.
     pub fn with<T>(
         &mut self,
-        epoch: u64,
-        touch: &Touch,
+        first: &Touch,
         name: impl FnOnce() -> Box<str>,
         store: &dyn Store,
         see: impl FnOnce(&mut Remembered) -> T,
     ) -> T {
-        let created = &mut self.created;
+        let shard = &mut self.shards[usize::from(key_group(route(first.entity)))];
         let mut before = 0;
-        let remembered = match self.entities.entry(touch.entity) {
+        let remembered = match shard.entry(first.entity) {
             hashbrown::hash_map::Entry::Occupied(entry) => {
                 let remembered = entry.into_mut();
                 before = remembered.bytes();
                 remembered
             }
             hashbrown::hash_map::Entry::Vacant(entry) => {
-                let saved = store.get(&entity_key(touch.entity));
+                let saved = store.get(&entity_key(first.entity));
                 let saved = saved.and_then(|bytes| Remembered::decode(&bytes));
                 entry.insert(saved.unwrap_or_else(|| {
-                    *created += 1;
-                    Remembered::new(name(), touch)
+                    self.created += 1;
+                    Remembered::new(name(), first)
                 }))
             }
         };
-        remembered.touched = epoch;
-        remembered.dirty = true;
-        remembered.count += 1;
-        remembered.first = remembered.first.min(touch.time);
-        remembered.last_before = remembered.last;
-        remembered.last = remembered.last.max(touch.time);
         let answer = see(remembered);
         self.bytes = self.bytes + remembered.bytes() - before;
         answer
@@ -299,8 +330,9 @@ impl Memory {
         if self.bytes <= self.bytes_max {
             return;
         }
+        let all = self.shards.iter().flat_map(Map::values);
         let mut ages: Vec<(u64, usize)> =
-            self.entities.values().map(|entity| (entity.touched, entity.bytes())).collect();
+            all.map(|entity| (entity.touched, entity.bytes())).collect();
         ages.sort_unstable();
         let mut surplus = self.bytes - self.bytes_max / 8 * 7;
         let mut until = 0;
@@ -311,26 +343,28 @@ impl Memory {
             }
             surplus -= bytes;
         }
-        let mut aside = Vec::new();
         let (bytes, evicted) = (&mut self.bytes, &mut self.evicted);
-        self.entities.retain(|id, entity| {
-            if entity.touched > until {
-                return true;
-            }
-            if entity.dirty {
-                aside.push((entity_key(*id), entity.encode()));
-            }
-            *bytes -= entity.bytes();
-            *evicted += 1;
-            false
-        });
-        store.spill(aside);
-        self.entities.shrink_to(self.entities.len() * 5 / 4);
+        for shard in &mut self.shards {
+            let mut aside = Vec::new();
+            shard.retain(|id, entity| {
+                if entity.touched > until {
+                    return true;
+                }
+                if entity.dirty {
+                    aside.push((entity_key(*id), entity.encode()));
+                }
+                *bytes -= entity.bytes();
+                *evicted += 1;
+                false
+            });
+            store.spill(aside);
+        }
     }
 
     /// Hands over what changed since the last time.
     pub fn snapshot(&mut self, changes: &mut Changes) {
-        for (id, entity) in self.entities.iter_mut().filter(|(_, entity)| entity.dirty) {
+        let all = self.shards.iter_mut().flat_map(|shard| shard.iter_mut());
+        for (id, entity) in all.filter(|(_, entity)| entity.dirty) {
             changes.put(entity_key(*id), entity.encode());
             entity.dirty = false;
         }
@@ -339,12 +373,12 @@ impl Memory {
     /// How many entities are in memory.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entities.len()
+        self.shards.iter().map(Map::len).sum()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.len() == 0
     }
 }

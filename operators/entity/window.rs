@@ -28,12 +28,20 @@ impl Window {
         if time < since {
             return;
         }
-        let at = self.events.partition_point(|event| *event < (time, seq));
         if self.events.is_empty() {
             self.events.reserve_exact(1);
         }
-        self.events.insert(at, (time, seq));
-        let old = self.events.partition_point(|(time, _)| *time < since);
+        match self.events.last() {
+            Some(last) if *last > (time, seq) => {
+                let at = self.events.partition_point(|event| *event < (time, seq));
+                self.events.insert(at, (time, seq));
+            }
+            _ => self.events.push((time, seq)),
+        }
+        let old = match self.events[0].0 < since {
+            true => self.events.partition_point(|(time, _)| *time < since),
+            false => 0,
+        };
         let over = (self.events.len() - old).saturating_sub(options.events_max.max(1));
         // The front is cut in strides, so that a full window costs no move of all for each event.
         let cut = old + over;

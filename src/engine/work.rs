@@ -151,16 +151,20 @@ pub(super) fn run(
 fn part(report: &Rc<Report>, wants: Wants) -> Part {
     let share = &report.share;
     let mut part = Part { epoch: share.end.epoch, ..Part::default() };
+    let mut odd = [0u64; u16::BITS as usize];
     for (_, event) in share.events() {
         part.events += 1;
         part.late += u64::from(event.flags.has(Flags::LATE));
-        if event.flags != Flags::default() {
-            for name in event.flags.names() {
-                *part.odd.entry(name).or_default() += 1;
-            }
+        let mut flags = event.flags.0;
+        while flags != 0 {
+            odd[flags.trailing_zeros() as usize] += 1;
+            flags &= flags - 1;
         }
         let (first, last) = part.times.unwrap_or((event.time.0, event.time.0));
         part.times = Some((first.min(event.time.0), last.max(event.time.0)));
+    }
+    for (bit, count) in odd.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+        part.odd.extend(Flags(1 << bit).names().into_iter().map(|name| (name, count)));
     }
     part.alerts.clone_from(&report.alerts);
     if wants.found {
