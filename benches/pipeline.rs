@@ -19,12 +19,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
+use operators::sigma::Schedule;
 use operators::types::{Alert, More};
 use seerflow_dataflow::config::{Sources, load};
 use seerflow_dataflow::engine::{self, Gate, Outlet};
 use seerflow_dataflow::journal::Fed;
-use seerflow_dataflow::setup;
 use seerflow_dataflow::storage::spill::Backing;
+use seerflow_dataflow::{rules, setup};
 
 /// As in the program.
 #[global_allocator]
@@ -108,11 +109,13 @@ fn sample() -> BTreeMap<(String, String), u64> {
 
 fn graph(fed: &[Fed], workers: usize) -> Run {
     let settings = load(&Sources::default()).expect("the defaults are right").settings;
+    let rules = Arc::new(Schedule::new(rules::load(&settings).active));
     let (started, before) = (Instant::now(), cpu());
     let threads = Threads::watch();
     let (mut dealer, engine) = engine::start(engine::Setup {
         workers,
         detection: setup::detection(&settings, workers),
+        rules,
         backing: Backing::scratch(std::env::temp_dir()),
         storage: None,
         checkpoint_interval: Duration::from_secs(3_600),

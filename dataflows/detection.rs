@@ -3,16 +3,18 @@
 //! ```text
 //!  hands ── read ── watermark ── template ── content ──┬──────────────────────────── report ──▶ reports
 //!          (parse,   (late?)     (which      (rare?    │                              ▲   ▲
-//!           extract)              sentence?)  unlike?) ├─ mentions ══ by entity ══▶ entity │
-//!                                                      │                        │      │   │
+//!           extract,              sentence?)  unlike?) ├─ mentions ══ by entity ══▶ entity │
+//!           sigma)                                     │                        │      │   │
 //!                                                      │   evidence ◀═ by landing worker   │
 //!                                                      │   findings ══ by incident ▶ alert ┘
+//!                                                      ├─ matches ════ by incident ═▶ ▲
 //!                                                      └─ ticks (watermark, templates) ▲ ▲  └──▶ more
 //! ```
 //!
 //! Double lines cross workers; what crosses is small. The text of events stays where it landed.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use operators::alert::{AlertsExt, Told};
 use operators::content::{self, ContentExt};
@@ -21,13 +23,16 @@ use operators::entity::{self, EntitiesExt, Said, Tick};
 use operators::extract::{self, Extractor};
 use operators::logic::{Parcel, Sorter};
 use operators::parse::{self, Parser};
-use operators::report::{Mail, Report, ReportExt, Reporter, Rulebook};
+use operators::report::{Mail, Report, ReportExt, Reporter};
+use operators::sigma::{Schedule, Sigma};
 use operators::state::{Ledger, Store};
 use operators::template::{self, TemplateExt};
 use operators::types::{EventTime, Hand, More, Share};
 use operators::watermark::{self, WatermarkExt};
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::core::{Map, OkErr};
+
+use crate::rulebook::{Book, MatchesExt};
 
 /// What each operator is told once.
 #[derive(Clone, Debug)]
@@ -57,16 +62,16 @@ pub struct Outputs<'scope> {
     pub created: StreamVec<'scope, u64, (u64, u64)>,
 }
 
-/// Detects. One hand for each worker and epoch goes in.
+/// Detects. One hand for each worker and epoch goes in. `rules` is what all workers share.
 pub fn detection<'scope>(
     hands: StreamVec<'scope, u64, Hand>,
     options: &Options,
-    rules: Rc<dyn Rulebook>,
+    rules: &Arc<Schedule>,
     store: &Rc<dyn Store>,
     ledger: &Rc<Ledger>,
 ) -> Outputs<'scope> {
     let shares = hands
-        .read(options)
+        .read(options, rules)
         .watermark(options.watermark, store, ledger)
         .template(options.template, store, ledger)
         .content(options.content, store, ledger);
@@ -92,40 +97,47 @@ pub fn detection<'scope>(
         Said::Created(epoch, count) => Err((epoch, count)),
         Said::Evidence(_) => unreachable!("it was taken out before"),
     });
-    let (opened, more) =
-        marks.alerts(findings.container(), store, ledger).ok_err(|told| match told {
-            Told::Opened(opened) => {
-                let to = opened.finding.landed;
-                let mail = Mail::Opened(opened.id, Box::new(opened.finding));
-                Ok(Parcel { to, items: vec![mail] })
-            }
-            Told::More(epoch, more) => Err((epoch, more)),
-        });
+    let matches = shares.clone().matches(rules);
+    let findings = timely::dataflow::operators::Concat::concat(findings.container(), matches);
+    let (opened, more) = marks.alerts(findings, store, ledger).ok_err(|told| match told {
+        Told::Opened(opened) => {
+            let to = opened.finding.landed;
+            let mail = Mail::Opened(opened.id, Box::new(opened.finding));
+            Ok(Parcel { to, items: vec![mail] })
+        }
+        Told::More(epoch, more) => Err((epoch, more)),
+    });
 
     let opinions = evidence.container::<Vec<Parcel<entity::Evidence>>>().map(|parcel| {
         let mail = |one: entity::Evidence| Mail::Opinion(one.seq, one.detector, one.surprise.0);
         Parcel { to: parcel.to, items: parcel.items.into_iter().map(mail).collect() }
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
-    let reporter = Reporter::new(&options.entity.groups.weights, rules);
+    let reporter = Reporter::new(&options.entity.groups.weights, Rc::new(Book::new(rules)));
     let reports = shares.report(mail, reporter, ledger);
     Outputs { reports, more: more.container(), created: created.container() }
 }
 
 /// The stages without a memory, on a stream of hands.
 trait ReadExt<'scope> {
-    /// Parses records and finds the entities in them.
-    fn read(self, options: &Options) -> StreamVec<'scope, u64, Share>;
+    /// Parses records, finds the entities in them, and the rules that match.
+    ///
+    /// An epoch is matched by the rules that are active in it: here is where others take over.
+    fn read(self, options: &Options, rules: &Arc<Schedule>) -> StreamVec<'scope, u64, Share>;
 }
 
 impl<'scope> ReadExt<'scope> for StreamVec<'scope, u64, Hand> {
-    fn read(self, options: &Options) -> StreamVec<'scope, u64, Share> {
+    fn read(self, options: &Options, rules: &Arc<Schedule>) -> StreamVec<'scope, u64, Share> {
         let parser = Parser::new(options.parse);
         let mut extractor = Extractor::new(options.extract);
+        let rules = Arc::clone(rules);
+        let mut sigma = Sigma::new(&rules.at(0));
         self.map(move |hand: Hand| {
+            sigma.follow(&rules.at(hand.end.epoch));
             let batches = hand.blocks.into_iter().map(|block| {
                 let mut batch = parser.parse(block);
                 extractor.extract(&mut batch);
+                sigma.detect(&mut batch);
                 batch
             });
             Share::new(hand.end, batches.collect())

@@ -3,6 +3,7 @@
 //! A graph has no state and no decision about data. Start with [`mod@detection`].
 
 pub mod detection;
+mod rulebook;
 
 pub use detection::{Options, Outputs, detection};
 

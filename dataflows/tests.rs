@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use operators::report::NoRules;
 use operators::score::groups;
 use operators::score::opinion::Surprise;
+use operators::sigma::{Active, Schedule};
 use operators::state::{Ledger, MemoryStore, Store};
 use operators::types::hash::mix;
 use operators::types::{
-    Alert, Block, Detector, EpochEnd, EventTime, Flags, Hand, Record, Source, Span, Text,
+    Alert, Block, Detector, EpochEnd, EventTime, Flags, Hand, Level, Record, Source, Span, Text,
 };
 use timely::dataflow::operators::{Inspect, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
@@ -123,6 +123,26 @@ fn epochs(lines: &[String]) -> Epochs {
     epochs
 }
 
+/// A rule that a few of the lines match, and one that is for no line.
+fn rules() -> Arc<Schedule> {
+    let rule = |title: &str, source: &str, word: &str| {
+        let text = format!(
+            "title: {title}\nlogsource: {source}\nlevel: high\ntags: [attack.t1059]\n\
+             detection: {{words: ['{word}'], condition: words}}\n"
+        );
+        operators::sigma::parse(title, text.as_bytes())
+    };
+    let files = vec![
+        rule("something new", "{product: linux, service: sshd}", "that nobody ever did"),
+        rule("something else", "{product: windows}", "that nobody ever did"),
+    ];
+    let options = operators::sigma::Options { placeholders: BTreeMap::new() };
+    let (rules, report) = operators::sigma::RuleSet::compile(files, &options);
+    assert_eq!((report.rules, report.refused), (2, 0), "{report:?}");
+    let window = Span::from_secs(900);
+    Arc::new(Schedule::new(Active::new(rules, Vec::new(), window, &BTreeMap::new())))
+}
+
 /// What a run says: a line for each event, by sequence number, and the alerts by id.
 type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>);
 
@@ -131,7 +151,7 @@ const ROOMY: usize = 64 << 20;
 
 fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
     let said = Arc::new(Mutex::new(Said::default()));
-    let (epochs, all) = (Arc::clone(epochs), Arc::clone(&said));
+    let (epochs, all, rules) = (Arc::clone(epochs), Arc::clone(&said), rules());
     timely::execute(timely::Config::process(workers), move |worker| {
         let (index, peers) = (worker.index(), worker.peers());
         let mut input = InputHandle::<u64, _>::new();
@@ -141,8 +161,7 @@ fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
         let said = Arc::clone(&all);
         worker.dataflow(|scope| {
             let hands = input.to_stream(scope).container::<Vec<Hand>>();
-            let outputs =
-                detection(hands, &options(memory_bytes), Rc::new(NoRules), &store, &ledger);
+            let outputs = detection(hands, &options(memory_bytes), &rules, &store, &ledger);
             let (events, more) = (Arc::clone(&said), said);
             outputs
                 .reports
@@ -151,8 +170,11 @@ fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
                     for ((batch, event), score) in report.share.events().zip(&report.scores) {
                         let entities: Vec<_> = batch.entities(event).iter().map(|e| e.id).collect();
                         let line = format!(
-                            "{} {:x} {score} {:?} {entities:?}",
-                            event.time, event.template, event.flags
+                            "{} {:x} {score} {:?} {entities:?} {:?}",
+                            event.time,
+                            event.template,
+                            event.flags,
+                            batch.hits(event).collect::<Vec<_>>()
                         );
                         assert!(lines.insert(event.seq, line).is_none(), "each event once");
                     }
@@ -188,6 +210,17 @@ fn one_two_and_three_workers_say_the_same() {
     let one = run(1, ROOMY, &epochs);
     assert_eq!(one.0.len(), lines.len());
     assert!(one.1.len() > 3, "{} alerts", one.1.len());
+    let of_rules: Vec<&Alert> = one.1.values().filter(|alert| alert.kind == "sigma").collect();
+    assert!(of_rules.len() > 3, "{} alerts of rules", of_rules.len());
+    for alert in of_rules {
+        assert_eq!((alert.rule.as_str(), alert.severity), ("something new", Level::High));
+        assert_eq!(alert.techniques, ["T1059"]);
+        assert_eq!(alert.entity.kind, "host", "{alert:?}");
+        let matched = alert.matched.as_ref().expect("what matched");
+        assert_eq!(matched["selections"][0]["name"], "words");
+    }
+    let matched = one.0.values().filter(|line| line.ends_with("[0]")).count();
+    assert!((30..100).contains(&matched), "{matched} events match");
     for alert in one.1.values().take(6) {
         println!("{}", serde_json::to_string_pretty(alert).expect("plain data"));
     }

@@ -9,7 +9,8 @@
 //! Reading order: [`rule`] (documents), [`detection`] (what they look for), [`condition`],
 //! [`value`] and [`modifier`] (what is compared, and how); then `program` (bits, guards, programs),
 //! `scan` (all literals of a field at once) and [`matcher`] (one record). [`plain`] is the meaning
-//! without the machinery. [`correlation`] and [`filter`] are the other kinds of document.
+//! without the machinery. [`fields`] makes records of events, and [`live`] puts all of it beside a
+//! stream. [`correlation`] and [`filter`] are the other kinds of document.
 //!
 //! # What a record costs
 //!
@@ -49,7 +50,10 @@ pub mod correlation;
 pub mod detection;
 pub mod diagnose;
 pub mod explain;
+pub mod fields;
 pub mod filter;
+pub mod finding;
+pub mod live;
 pub mod logsource;
 mod lower;
 pub mod matcher;
@@ -70,6 +74,8 @@ mod tests;
 pub use compile::{FieldId, Options, Report, Resolved, RuleIndex, RuleSet};
 pub use diagnose::{Diagnostic, Gravity, Pos};
 pub use explain::{Explanation, Near};
+pub use fields::{Fields, Pipeline};
+pub use live::{Active, Schedule, Sigma};
 pub use logsource::{LogSource, View};
 pub use matcher::Matcher;
 pub use record::{FieldValue, Record, Value};

@@ -24,6 +24,8 @@ use std::time::Duration;
 pub use deal::Dealer;
 pub use output::{Ended, Gate, Outlet, Totals};
 
+use operators::sigma::Schedule;
+
 use crate::storage::Storage;
 use crate::storage::spill::Backing;
 
@@ -36,6 +38,8 @@ pub struct Setup {
     pub workers: usize,
     /// The graph's options.
     pub detection: dataflows::Options,
+    /// The rules, and which are active from when on.
+    pub rules: Arc<Schedule>,
     /// Where state is that is not in memory.
     pub backing: Arc<Backing>,
     /// Where events, alerts and checkpoints are kept, if they are.
@@ -80,7 +84,7 @@ pub struct Engine {
 ///
 /// If a thread cannot be started.
 pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
-    let Setup { workers, detection, backing, storage, checkpoint_interval, .. } = setup;
+    let Setup { workers, detection, rules, backing, storage, checkpoint_interval, .. } = setup;
     let progress = Arc::new(Progress::default());
     progress.dealt.store(setup.first_epoch - 1, Ordering::Relaxed);
     progress.finished.store(setup.first_epoch - 1, Ordering::Relaxed);
@@ -98,7 +102,7 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
     let guards = timely::execute(config, move |worker| {
         let inlet = inlets.lock().expect("no worker panics with it")[worker.index()].take();
         let inlet = inlet.expect("each worker takes its own");
-        work::run(worker, inlet, &detection, &store, said.clone(), wants);
+        work::run(worker, inlet, &detection, &rules, &store, said.clone(), wants);
     })?;
 
     let output = output::Output {

@@ -1,16 +1,20 @@
 //! Events as people and tools read them: a line of JSON each, and what is stored of them.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use operators::report::Report;
+use operators::sigma::finding::identity;
+use operators::sigma::{RuleIndex, RuleSet};
 use operators::template::{Masked, mask, parameters};
 use operators::types::{Batch, Event, EventTime, Flags, Share};
 
 use crate::storage::events::Found;
 
-/// What is stored of the events of a report, a value for each block.
+/// What is stored of the events of a report, a value for each block. `rules` are those that were
+/// active in its epoch.
 #[must_use]
-pub fn found(report: &Report) -> Vec<Found> {
+pub fn found(report: &Report, rules: &RuleSet) -> Vec<Found> {
     let mut scores = report.scores.iter();
     let share = &report.share;
     let blocks = share.batches.iter().map(|batch| {
@@ -30,17 +34,22 @@ pub fn found(report: &Report) -> Vec<Found> {
             found.entities.extend(entities);
             found.entity_ends.push(found.entities.len() as u32);
         }
+        found.hits.extend(batch.hits.iter().map(|(index, rule)| {
+            let meta = &rules.rule(RuleIndex(*rule)).meta;
+            (*index, identity(meta).to_owned(), meta.title.clone())
+        }));
         found
     });
     blocks.collect()
 }
 
-/// The events of a report as lines of JSON, for each block, by its first sequence number.
+/// The events of a report as lines of JSON, for each block, by its first sequence number. `rules`
+/// are those that were active in its epoch.
 #[must_use]
-pub fn lines(report: &Report) -> Vec<(u64, Vec<u8>)> {
+pub fn lines(report: &Report, rules: &Arc<RuleSet>) -> Vec<(u64, Vec<u8>)> {
     let mut scores = report.scores.iter();
     let share = &report.share;
-    let mut writer = LineWriter::default();
+    let mut writer = LineWriter::new(rules);
     let blocks = share.batches.iter().map(|batch| {
         let mut out = Vec::with_capacity(batch.events.len() * 512);
         for event in &batch.events {
@@ -55,11 +64,19 @@ pub fn lines(report: &Report) -> Vec<(u64, Vec<u8>)> {
 /// Writes events as lines of JSON.
 #[derive(Default)]
 pub struct LineWriter {
+    rules: Arc<RuleSet>,
     masked: Masked,
     places: Vec<(u32, u32)>,
 }
 
 impl LineWriter {
+    /// For events that were matched against these rules; the default is for events that were not
+    /// matched.
+    #[must_use]
+    pub fn new(rules: &Arc<RuleSet>) -> Self {
+        LineWriter { rules: Arc::clone(rules), ..LineWriter::default() }
+    }
+
     /// Appends one event, with a line feed.
     pub fn line(
         &mut self,
@@ -108,6 +125,13 @@ impl LineWriter {
         }
         let late = event.flags.has(Flags::LATE);
         write!(out, ",\"late\":{late},\"sigma\":[").expect("memory takes it");
+        let hits = batch.hits(event).filter(|rule| (*rule as usize) < self.rules.len());
+        for (at, rule) in hits.enumerate() {
+            let meta = &self.rules.rule(RuleIndex(rule)).meta;
+            quoted(out, if at == 0 { "{\"id\":" } else { ",{\"id\":" }, identity(meta));
+            quoted(out, ",\"title\":", &meta.title);
+            out.push(b'}');
+        }
         out.extend_from_slice(b"]}\n");
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use operators::sigma::Schedule;
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -23,7 +24,7 @@ use crate::journal::{
 use crate::storage::Storage;
 use crate::storage::checkpoint::Marker;
 use crate::storage::spill::Backing;
-use crate::{journal, setup, storage};
+use crate::{journal, rules, setup, storage};
 
 /// What a session is told.
 pub struct Plan {
@@ -47,9 +48,20 @@ pub struct Session {
     pub positions: Vec<Position>,
     /// What was found in the state folder.
     pub restored: Restored,
+    /// What became of the rules that the configuration names.
+    pub rules: Rules,
     engine: Engine,
     writer: Writer,
     _controls: mpsc::Sender<ControlIntake>,
+}
+
+/// How many rules there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Those that are used.
+    pub used: u64,
+    /// Those that cannot be used.
+    pub refused: u64,
 }
 
 /// What was found in the state folder.
@@ -104,6 +116,14 @@ impl Session {
     /// If the state cannot be used, or the system gives no threads.
     pub fn start(settings: &Settings, plan: Plan) -> Result<Session, Failure> {
         let Plan { workers, state, pace, event_lines, outlet } = plan;
+        let loaded = rules::load(settings);
+        for warning in loaded.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let counts = Rules {
+            used: (loaded.report.rules + loaded.report.correlations) as u64,
+            refused: loaded.report.refused as u64,
+        };
         let storage = state.as_deref().map(open_storage).transpose()?;
         let checkpoint = match &storage {
             Some(storage) => storage.checkpoint().map_err(storage_failure)?,
@@ -129,6 +149,7 @@ impl Session {
         let (mut dealer, engine) = engine::start(engine::Setup {
             workers,
             detection: setup::detection(settings, workers),
+            rules: Arc::new(Schedule::new(loaded.active)),
             backing,
             storage,
             checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
@@ -156,7 +177,15 @@ impl Session {
         let feed = move |fed| dealer.deal(fed);
         let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
             .map_err(|error| Failure::new(Exit::Internal, error))?;
-        Ok(Session { intakes, positions, restored, engine, writer, _controls: controls })
+        Ok(Session {
+            intakes,
+            positions,
+            restored,
+            rules: counts,
+            engine,
+            writer,
+            _controls: controls,
+        })
     }
 
     /// What is going on in the engine.

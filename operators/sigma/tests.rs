@@ -2,6 +2,7 @@
 
 mod bad;
 mod bench;
+mod bench_fields;
 mod corpus;
 mod language;
 mod random;

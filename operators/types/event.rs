@@ -200,14 +200,23 @@ pub struct Batch {
     pub fields: Vec<Field>,
     /// The entities of all events.
     pub entities: Vec<EntityRef>,
+    /// The Sigma rules that match: the index of an event and the number of a rule in the set that
+    /// was active in the block's epoch, sorted.
+    pub hits: Vec<(u32, u32)>,
 }
 
 impl Batch {
     /// A batch with no events yet.
     #[must_use]
     pub fn new(block: Arc<Block>) -> Self {
-        let events = Vec::with_capacity(block.records.len());
-        Batch { block, scratch: String::new(), events, fields: Vec::new(), entities: Vec::new() }
+        Batch {
+            events: Vec::with_capacity(block.records.len()),
+            block,
+            scratch: String::new(),
+            fields: Vec::new(),
+            entities: Vec::new(),
+            hits: Vec::new(),
+        }
     }
 
     /// What `text` says.
@@ -240,6 +249,14 @@ impl Batch {
     pub fn field(&self, event: &Event, name: &str) -> Option<Value> {
         let named = |field: &&Field| self.text(field.name) == name;
         self.fields(event).iter().find(named).map(|field| field.value)
+    }
+
+    /// The rules that match an event of this batch.
+    pub fn hits(&self, event: &Event) -> impl Iterator<Item = u32> + use<'_> {
+        let index = event.seq.saturating_sub(self.block.first_seq) as u32;
+        let from = self.hits.partition_point(|(at, _)| *at < index);
+        let own = self.hits[from..].iter().take_while(move |(at, _)| *at == index);
+        own.map(|(_, rule)| *rule)
     }
 
     /// The entities of an event.

@@ -287,10 +287,14 @@ section! {
 section! {
     /// Sigma rules.
     pub struct Rules {
-        /// Folders with rules, searched with the folders in them.
+        /// Folders with rules, searched with the folders in them; archives (zip, tar, tar.gz, tar.xz)
+        /// and single files, too.
         dirs: Vec<PathBuf> = Kind::List(&Kind::Path),
         /// Whether the rules that come with the program are used.
         builtin: bool = Kind::Switch,
+        /// Files and folders with pipelines: which records are of which log source, and what their
+        /// fields are called in Sigma. `configs/pipelines` has examples.
+        pipelines: Vec<PathBuf> = Kind::List(&Kind::Path),
         /// How often the folders are looked at for changed rules, in seconds; 0 for never.
         reload_s: u64 = Kind::Integer(0, 86_400),
     }

@@ -7,7 +7,8 @@ use std::sync::mpsc::{SyncSender, TryRecvError};
 use std::time::Duration;
 
 use dataflows::detection;
-use operators::report::{NoRules, Report};
+use operators::report::Report;
+use operators::sigma::Schedule;
 use operators::state::{Changes, Ledger, Store};
 use operators::types::{Alert, Flags, Hand, More};
 use timely::dataflow::operators::{Inspect, Probe};
@@ -64,6 +65,7 @@ pub(super) fn run(
     worker: &mut Worker,
     inlet: Inlet,
     options: &dataflows::Options,
+    rules: &Arc<Schedule>,
     backing: &Arc<Backing>,
     said: SyncSender<Said>,
     wants: Wants,
@@ -76,13 +78,14 @@ pub(super) fn run(
 
     worker.dataflow(|scope| {
         let hands = input.to_stream(scope).container::<Vec<Hand>>();
-        let outputs = detection(hands, options, Rc::new(NoRules), &store, &ledger);
+        let outputs = detection(hands, options, rules, &store, &ledger);
         // A receiver that is gone has panicked, and then so has the process.
         let tell = said.clone();
+        let rules = Arc::clone(rules);
         outputs
             .reports
             .inspect(move |report| {
-                tell.send(Said::Part(Box::new(part(report, wants)))).ok();
+                tell.send(Said::Part(Box::new(part(report, &rules, wants)))).ok();
             })
             .probe_with(&probe);
         let tell = said.clone();
@@ -148,8 +151,9 @@ pub(super) fn run(
 }
 
 /// Makes of a report what leaves the worker.
-fn part(report: &Rc<Report>, wants: Wants) -> Part {
+fn part(report: &Rc<Report>, rules: &Schedule, wants: Wants) -> Part {
     let share = &report.share;
+    let active = rules.at(share.end.epoch);
     let mut part = Part { epoch: share.end.epoch, ..Part::default() };
     let mut odd = [0u64; u16::BITS as usize];
     for (_, event) in share.events() {
@@ -168,10 +172,10 @@ fn part(report: &Rc<Report>, wants: Wants) -> Part {
     }
     part.alerts.clone_from(&report.alerts);
     if wants.found {
-        part.found = render::found(report);
+        part.found = render::found(report, &active.rules);
     }
     if wants.lines {
-        part.lines = render::lines(report);
+        part.lines = render::lines(report, &active.rules);
     }
     part
 }

@@ -229,8 +229,8 @@ fn banner(
         state: settings.state.dir.display().to_string(),
         restored,
         config: config.clone(),
-        rules_loaded: 0,
-        rules_skipped: 0,
+        rules_loaded: session.rules.used,
+        rules_skipped: session.rules.refused,
         lines,
         took,
     }

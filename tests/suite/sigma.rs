@@ -1,0 +1,310 @@
+//! Sigma through the front door: records as they come in, rules that fire, alerts that say why.
+//!
+//! The corpus and its samples are not part of the project; without them their tests say so and
+//! pass. What comes with the program is tested in any case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seerflow-dataflow"));
+    command.env_clear();
+    command
+}
+
+fn shared(what: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("SEERFLOW_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let path = named.unwrap_or_else(beside).join("data/sigma").join(what);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: there is no {}; set SEERFLOW_SHARED", path.display());
+    None
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What `replay` says of some files: events, alerts, and what it wrote to standard error.
+fn replay(dir: &Path, paths: &[PathBuf], settings: &[&str]) -> (Vec<Value>, Vec<Value>, String) {
+    let (events, alerts) = (dir.join("events.ndjson"), dir.join("alerts.ndjson"));
+    let mut command = program();
+    command.current_dir(dir).arg("replay").args(paths).arg("--quiet");
+    command.arg("--events").arg(&events).arg("--alerts").arg(&alerts);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    (lines(&events), lines(&alerts), said)
+}
+
+/// The ids of the rules that an event line names.
+fn rules_of(event: &Value) -> BTreeSet<String> {
+    let rules = event["sigma"].as_array().unwrap().iter();
+    rules.map(|rule| rule["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A sample of the corpus: the rule it is for, and its text.
+struct Sample {
+    rule: String,
+    raw: String,
+}
+
+fn samples() -> Option<Vec<Sample>> {
+    let samples = lines(&shared("regression.jsonl")?);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Some(
+        samples
+            .iter()
+            .map(|sample| Sample { rule: text(&sample["rule_id"]), raw: text(&sample["raw"]) })
+            .collect(),
+    )
+}
+
+/// The rules that match each record by an independent evaluator, by sample and record.
+fn hits() -> Option<BTreeMap<(String, u64), BTreeSet<String>>> {
+    let each = lines(&shared("hits.jsonl")?);
+    let hits = each.iter().map(|line| {
+        let matches = line["matches"].as_array().unwrap().iter();
+        let matches = matches.map(|rule| rule.as_str().unwrap().to_owned()).collect();
+        let sample = line["sample"].as_str().unwrap().to_owned();
+        ((sample, line["event"].as_u64().unwrap()), matches)
+    });
+    Some(hits.collect())
+}
+
+/// The records of a sample, each on one line.
+fn records(sample: &Sample) -> Vec<String> {
+    let each = serde_json::Deserializer::from_str(&sample.raw).into_iter::<Value>();
+    each.map(|record| record.unwrap().to_string()).collect()
+}
+
+#[test]
+fn every_sample_of_the_corpus_fires_its_rule_and_no_other_than_it_should() {
+    let (Some(corpus), Some(samples), Some(wanted)) = (shared("rules.tar.xz"), samples(), hits())
+    else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for sample in &samples {
+        let path = dir.path().join(format!("{}.json", sample.rule));
+        fs::write(&path, &sample.raw).unwrap();
+        paths.push(path);
+    }
+    let corpus = format!("rules.dirs=[{}]", corpus.display());
+    let settings = [corpus.as_str(), "rules.builtin=false", "workers=2"];
+    let (events, alerts, _) = replay(dir.path(), &paths, &settings);
+
+    let mut found: BTreeMap<(String, u64), BTreeSet<String>> = BTreeMap::new();
+    let mut next: BTreeMap<String, u64> = BTreeMap::new();
+    for event in &events {
+        let source = event["source"].as_str().unwrap();
+        let sample = Path::new(source).file_stem().unwrap().to_str().unwrap().to_owned();
+        let number = next.entry(sample.clone()).or_default();
+        found.insert((sample, *number), rules_of(event));
+        *number += 1;
+    }
+    let fired = |sample: &&Sample| {
+        let records = found.iter().filter(|((of, _), _)| *of == sample.rule);
+        records.into_iter().any(|(_, rules)| rules.contains(&sample.rule))
+    };
+    let silent: Vec<&str> =
+        samples.iter().filter(|one| !fired(one)).map(|one| one.rule.as_str()).collect();
+    assert!(silent.is_empty(), "{} samples, these fire nothing: {silent:?}", samples.len());
+    assert_eq!(samples.len(), 98);
+    let mut differ = Vec::new();
+    for (record, rules) in &wanted {
+        let ours = found.get(record).cloned().unwrap_or_default();
+        if ours != *rules {
+            let missing: Vec<_> = rules.difference(&ours).collect();
+            let more: Vec<_> = ours.difference(rules).collect();
+            differ.push(format!("{record:?}: missing {missing:?}, more {more:?}"));
+        }
+    }
+    assert!(differ.is_empty(), "{} of {}: {differ:#?}", differ.len(), wanted.len());
+    assert_eq!(found.len(), wanted.len());
+
+    let mut of_rules = alerts.iter().filter(|alert| alert["kind"] == "sigma").peekable();
+    assert!(of_rules.peek().is_some());
+    for alert in of_rules {
+        assert!(!alert["title"].as_str().unwrap().is_empty(), "{alert}");
+        assert!(!alert["entity"]["value"].as_str().unwrap().is_empty(), "{alert}");
+        let selections = alert["matched"]["selections"].as_array().unwrap();
+        assert!(!selections.is_empty() || alert["matched"]["condition"].is_string(), "{alert}");
+    }
+}
+
+/// A running program; killed when the test ends early.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nobody uses right now, for UDP and TCP.
+fn port() -> u16 {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = udp.local_addr().unwrap().port();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits until `ready` says yes.
+fn until(what: &str, mut ready: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(40);
+    while !ready() {
+        assert!(Instant::now() < end, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_windows_event_in_a_syslog_frame_fires_the_same_rules_live() {
+    let (Some(corpus), Some(samples)) = (shared("rules.tar.xz"), samples()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (udp, tcp) = (port(), port());
+    let alerts = dir.path().join("alerts.ndjson");
+    let config = format!(
+        "rules: {{dirs: ['{}'], builtin: false}}\nstate: {{dir: '{}'}}\nalerting: {{file_path: \
+         '{}', console_enabled: false}}\nreceivers: {{bind_addr: 127.0.0.1, syslog_udp_port: \
+         {udp}, syslog_tcp_port: {tcp}, syslog_tcp_enabled: true}}\n",
+        corpus.display(),
+        dir.path().join("state").display(),
+        alerts.display()
+    );
+    fs::write(dir.path().join("seerflow.yaml"), config).unwrap();
+    let mut command = program();
+    command.current_dir(dir.path()).args(["run", "--quiet"]);
+    let running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let running = Running(running);
+    until("the program to listen", || TcpStream::connect(("127.0.0.1", tcp)).is_ok());
+
+    let short = |sample: &&Sample| records(sample).iter().all(|record| record.len() < 8_000);
+    let few: Vec<&Sample> = samples.iter().filter(short).step_by(9).collect();
+    assert!(few.len() >= 6, "{}", few.len());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
+    for (number, sample) in few.iter().enumerate() {
+        for record in records(sample) {
+            let frame = format!("<14>1 2025-12-06T21:11:02Z fwd agent - - - {record}");
+            match number % 2 {
+                0 => drop(socket.send_to(frame.as_bytes(), ("127.0.0.1", udp)).unwrap()),
+                _ => stream.write_all(format!("{} {frame}", frame.len()).as_bytes()).unwrap(),
+            }
+        }
+    }
+    stream.flush().unwrap();
+    let fired = || -> BTreeSet<String> {
+        let text = fs::read_to_string(&alerts).unwrap_or_default();
+        let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let rules = whole.filter(|alert| alert["kind"] == "sigma");
+        rules.map(|alert| alert["rule"].as_str().unwrap().to_owned()).collect()
+    };
+    until("all rules to fire", || few.iter().all(|sample| fired().contains(&sample.rule)));
+    drop(running);
+}
+
+#[test]
+fn every_rule_that_comes_with_the_program_passes_its_cases() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut cases: Vec<(String, bool, String)> = Vec::new();
+    for (name, text) in seerflow_dataflow::rules::BUILTIN {
+        let id = text.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id");
+        let file = root.join(name.replace(".yml", ".cases.jsonl"));
+        let before = cases.len();
+        for case in lines(&file) {
+            let raw = case["raw"].as_str().unwrap().to_owned();
+            assert!(!raw.contains('\n'), "{name}: a case is one line");
+            cases.push((id.to_owned(), case["match"].as_bool().unwrap(), raw));
+        }
+        let matching = cases[before..].iter().filter(|(_, wanted, _)| *wanted).count();
+        assert!(matching > 0 && matching < cases.len() - before, "{name}: both kinds of cases");
+    }
+    let log = dir.path().join("cases.log");
+    let text: Vec<&str> = cases.iter().map(|(_, _, raw)| raw.as_str()).collect();
+    fs::write(&log, text.join("\n")).unwrap();
+    let (events, alerts, said) = replay(dir.path(), &[log], &[]);
+    assert_eq!(events.len(), cases.len(), "{said}");
+    for (event, (id, wanted, raw)) in events.iter().zip(&cases) {
+        assert_eq!(rules_of(event).contains(id), *wanted, "{id}: {raw}");
+    }
+    let alerted: BTreeSet<&str> =
+        alerts.iter().map(|alert| alert["rule"].as_str().unwrap()).collect();
+    for (id, wanted, _) in &cases {
+        assert!(!wanted || alerted.contains(id.as_str()), "{id} matches and alerts nobody");
+    }
+}
+
+#[test]
+fn alerts_of_a_rule_say_what_matched_and_of_whom() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = "title: Shell By Sudo\nid: 1c6e62a2-2f39-4a0e-9f5b-7d0b5a3a9f11\n\
+                logsource: {product: linux, service: sudo}\nlevel: critical\n\
+                tags: [attack.privilege_escalation, attack.t1548.003]\n\
+                detection:\n  shell:\n    COMMAND|endswith: ['/bash', '/zsh']\n  calm:\n    \
+                USER: operator\n  condition: shell and not calm\n";
+    fs::create_dir(dir.path().join("r")).unwrap();
+    fs::write(dir.path().join("r/sudo.yml"), rule).unwrap();
+    fs::write(dir.path().join("r/bad.yml"), "title: x\ndetection: 1\n").unwrap();
+    let line = |second: u32, user: &str, to: &str| {
+        format!(
+            "<85>Nov 22 13:{:02}:{:02} web sudo: {user} : TTY=pts/0 ; PWD=/ ; USER={to} ; \
+             COMMAND=/bin/bash\n",
+            second / 60,
+            second % 60
+        )
+    };
+    let log = dir.path().join("auth.log");
+    let text = [
+        line(0, "ann", "root"),
+        line(10, "ann", "root"),
+        line(20, "ann", "operator"),
+        line(100, "ann", "root"),
+    ];
+    fs::write(&log, text.concat()).unwrap();
+    let settings = [
+        "rules.dirs=[r]",
+        "rules.builtin=false",
+        "alerting.dedup_window_overrides={'shell by sudo': 60}",
+    ];
+    let (events, alerts, said) = replay(dir.path(), &[log], &settings);
+    let bad = said.lines().filter(|line| line.contains("r/bad.yml:")).count();
+    assert_eq!(bad, 1, "one line for a bad rule: {said}");
+    let matched: Vec<usize> = events.iter().map(|event| rules_of(event).len()).collect();
+    assert_eq!(matched, [1, 1, 0, 1]);
+    let mut alerts: Vec<&Value> = alerts.iter().filter(|one| one["kind"] == "sigma").collect();
+    alerts.sort_by_key(|alert| alert["event_time"].as_str().unwrap().to_owned());
+    let counts: Vec<u64> = alerts.iter().map(|alert| alert["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [2, 1], "a minute is one incident, by the rule's title");
+    let alert = alerts[0];
+    assert_eq!(alert["rule"], "1c6e62a2-2f39-4a0e-9f5b-7d0b5a3a9f11");
+    assert_eq!(alert["title"], "Shell By Sudo");
+    assert_eq!(alert["severity"], "critical");
+    assert_eq!(alert["tactics"], serde_json::json!(["privilege-escalation"]));
+    assert_eq!(alert["techniques"], serde_json::json!(["T1548.003"]));
+    let selections = &alert["matched"]["selections"];
+    assert_eq!(selections.as_array().unwrap().len(), 1, "{selections}");
+    assert_eq!(selections[0]["name"], "shell");
+    assert_eq!(selections[0]["items"][0]["item"], "COMMAND|endswith");
+    assert_eq!(selections[0]["items"][0]["values"], serde_json::json!(["/bin/bash"]));
+}
