@@ -77,7 +77,10 @@ fn millionths(opinion: Option<Opinion>) -> u32 {
 }
 
 /// The names of the models in the store.
-const NAMES: [&str; 3] = ["content.half_space", "content.scale", "content.rarity"];
+const NAMES: [&str; 3] = ["content.half_space", "content.scale", RARITY];
+
+/// The name in the store of the model of how rare templates are: [`Rarity::decode`] reads it.
+pub const RARITY: &str = "content.rarity";
 
 impl Content {
     /// Models as of the last checkpoint; a model that cannot be read back starts anew.

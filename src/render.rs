@@ -1,13 +1,12 @@
 //! Events as people and tools read them: a line of JSON each, and what is stored of them.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use operators::report::Report;
 use operators::sigma::finding::identity;
 use operators::sigma::{RuleIndex, RuleSet};
 use operators::template::{Masked, mask, parameters};
-use operators::types::{Batch, Event, EventTime, Flags, Share};
+use operators::types::{Batch, Event, EventTime, Flags};
 
 use crate::storage::events::Found;
 
@@ -46,46 +45,49 @@ pub fn found(report: &Report, rules: &RuleSet) -> Vec<Found> {
 /// The events of a report as lines of JSON, for each block, by its first sequence number. `rules`
 /// are those that were active in its epoch.
 #[must_use]
-pub fn lines(report: &Report, rules: &Arc<RuleSet>) -> Vec<(u64, Vec<u8>)> {
+pub fn lines(report: &Report, rules: &RuleSet) -> Vec<(u64, Vec<u8>)> {
     let mut scores = report.scores.iter();
     let share = &report.share;
-    let mut writer = LineWriter::new(rules);
+    let mut writer = LineWriter::default();
+    let mut matched: Vec<(&str, &str)> = Vec::new();
     let blocks = share.batches.iter().map(|batch| {
         let mut out = Vec::with_capacity(batch.events.len() * 512);
         for event in &batch.events {
+            let template = share.texts.get(&event.template).map(|template| &*template.text);
             let score = *scores.next().expect("a score for each event");
-            writer.line(share, batch, event, score, &mut out);
+            matched.clear();
+            matched.extend(batch.hits(event).map(|rule| {
+                let meta = &rules.rule(RuleIndex(rule)).meta;
+                (identity(meta), meta.title.as_str())
+            }));
+            writer.line(batch, event, Told { template, score, rules: &matched }, &mut out);
         }
         (batch.block.first_seq, out)
     });
     blocks.collect()
 }
 
+/// What the engine found about an event, beside what the event itself says.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'t> {
+    /// What its template says; `None` if that is forgotten.
+    pub template: Option<&'t str>,
+    /// Its score, in [0, 1]; negative where no detector had an opinion.
+    pub score: f32,
+    /// The rules that matched, by id and title.
+    pub rules: &'t [(&'t str, &'t str)],
+}
+
 /// Writes events as lines of JSON.
 #[derive(Default)]
 pub struct LineWriter {
-    rules: Arc<RuleSet>,
     masked: Masked,
     places: Vec<(u32, u32)>,
 }
 
 impl LineWriter {
-    /// For events that were matched against these rules; the default is for events that were not
-    /// matched.
-    #[must_use]
-    pub fn new(rules: &Arc<RuleSet>) -> Self {
-        LineWriter { rules: Arc::clone(rules), ..LineWriter::default() }
-    }
-
     /// Appends one event, with a line feed.
-    pub fn line(
-        &mut self,
-        share: &Share,
-        batch: &Batch,
-        event: &Event,
-        score: f32,
-        out: &mut Vec<u8>,
-    ) {
+    pub fn line(&mut self, batch: &Batch, event: &Event, told: Told<'_>, out: &mut Vec<u8>) {
         let text = |text| batch.text(text);
         let source = &batch.block.sources[event.source as usize];
         number(out, "{\"seq\":", event.seq);
@@ -101,15 +103,15 @@ impl LineWriter {
         let message = text(event.message);
         quoted(out, ",\"message\":", message);
         mask(message, &mut self.masked);
-        match share.texts.get(&event.template) {
-            Some(template) => self.template(event.template, &template.text, message, out),
+        match told.template {
+            Some(template) => self.template(event.template, template, message, out),
             // Forgotten in the very epoch that it came in: the line stands for itself.
             None => {
                 let line = self.masked.line(message);
                 self.template(event.template, &line, message, out);
             }
         }
-        out.extend_from_slice(b",\"entities\":[");
+        out.extend_from_slice(ENTITIES);
         for (at, entity) in batch.entities(event).iter().enumerate() {
             let open: &[u8] = if at == 0 { b"{\"kind\":" } else { b",{\"kind\":" };
             out.extend_from_slice(open);
@@ -119,17 +121,15 @@ impl LineWriter {
             out.push(b'}');
         }
         out.push(b']');
-        match score < 0.0 {
+        match told.score < 0.0 {
             true => out.extend_from_slice(b",\"score\":null"),
-            false => write!(out, ",\"score\":{score}").expect("memory takes it"),
+            false => write!(out, ",\"score\":{}", told.score).expect("memory takes it"),
         }
         let late = event.flags.has(Flags::LATE);
         write!(out, ",\"late\":{late},\"sigma\":[").expect("memory takes it");
-        let hits = batch.hits(event).filter(|rule| (*rule as usize) < self.rules.len());
-        for (at, rule) in hits.enumerate() {
-            let meta = &self.rules.rule(RuleIndex(rule)).meta;
-            quoted(out, if at == 0 { "{\"id\":" } else { ",{\"id\":" }, identity(meta));
-            quoted(out, ",\"title\":", &meta.title);
+        for (at, (id, title)) in told.rules.iter().enumerate() {
+            quoted(out, if at == 0 { "{\"id\":" } else { ",{\"id\":" }, id);
+            quoted(out, ",\"title\":", title);
             out.push(b'}');
         }
         out.extend_from_slice(b"]}\n");

@@ -20,6 +20,7 @@
 pub mod alerts;
 pub mod checkpoint;
 pub mod events;
+pub mod reading;
 pub mod spill;
 
 use std::path::{Path, PathBuf};
@@ -153,9 +154,11 @@ impl Storage {
             return Err(Error::Version { dir: dir.to_owned(), found });
         }
         let names = FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name)));
-        let db =
-            DB::open_cf_descriptors_read_only(&database_options(), dir.join("store"), names, false)
-                .map_err(|error| Self::refused(dir, error))?;
+        let mut options = database_options();
+        // All files are held open: whoever writes may merge and delete one at any time.
+        options.set_max_open_files(-1);
+        let db = DB::open_cf_descriptors_read_only(&options, dir.join("store"), names, false)
+            .map_err(|error| Self::refused(dir, error))?;
         Ok(Storage { inner: Arc::new(Inner { db, dir: dir.to_owned() }) })
     }
 

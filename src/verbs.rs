@@ -6,6 +6,7 @@ pub mod explain;
 pub mod init;
 pub mod man;
 pub mod query;
+mod reading;
 pub mod replay;
 pub mod rules;
 pub mod run;

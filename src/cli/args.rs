@@ -281,7 +281,7 @@ pub struct Reading {
     /// Up to when
     #[arg(long, value_name = "TIME")]
     pub until: Option<TimeArgument>,
-    /// How many at most; the newest ones
+    /// How many at most, the newest or the most frequent ones; 0 is all
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub limit: usize,
     /// The state folder, instead of `state.dir`
@@ -334,16 +334,16 @@ pub struct EventsArgs {
     /// With an entity of this kind
     #[arg(long, value_name = "KIND", value_parser = kind())]
     pub kind: Option<Kind>,
-    /// Of this template, by id
-    #[arg(long, value_name = "ID")]
+    /// Of this template, by id, or of all whose text holds this
+    #[arg(long, value_name = "ID|TEXT")]
     pub template: Option<String>,
-    /// From this source
+    /// From a source whose name holds this: `syslog`, a peer, a file
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
     /// Of this severity or above
     #[arg(long, value_name = "SEVERITY", value_parser = severity())]
     pub severity: Option<Severity>,
-    /// That match this rule, by id or title
+    /// That match this rule or detector, by id or title, or that an alert of it rests on
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
     /// Whose message holds this text; upper and lower case are the same
@@ -367,16 +367,16 @@ pub struct AlertsArgs {
     /// About an entity of this kind
     #[arg(long, value_name = "KIND", value_parser = kind())]
     pub kind: Option<Kind>,
-    /// With an event of this template, by id
-    #[arg(long, value_name = "ID")]
+    /// With an event of this template, by id, or of one whose text holds this
+    #[arg(long, value_name = "ID|TEXT")]
     pub template: Option<String>,
-    /// From this source
+    /// From a source whose name holds this: `syslog`, a peer, a file
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
     /// Of this level or above: informational, low, medium, high, critical
     #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub level: Option<Level>,
-    /// Of this rule, by id or title
+    /// Of this rule or detector, by id or title
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
     /// Whose text holds this; upper and lower case are the same
@@ -388,6 +388,7 @@ pub struct AlertsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   seerflow-dataflow query entities --kind user
+  seerflow-dataflow query entities --sort last --limit 10
   seerflow-dataflow query entities --grep 203.0.113. --json")]
 pub struct EntitiesArgs {
     /// What every reading verb takes.
@@ -402,6 +403,18 @@ pub struct EntitiesArgs {
     /// Whose name holds this text
     #[arg(long, value_name = "TEXT")]
     pub grep: Option<String>,
+    /// Which come first: `count`, those in most events; `last`, those seen last
+    #[arg(long, value_name = "BY", default_value = "count", hide_possible_values = true)]
+    pub sort: Sort,
+}
+
+/// In which order entities and templates are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Those in most events first.
+    Count,
+    /// Those seen last first.
+    Last,
 }
 
 /// Arguments of `query timeline`.
@@ -428,21 +441,22 @@ pub struct TimelineArgs {
 /// Arguments of `query templates`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  seerflow-dataflow query templates --source auth
+  seerflow-dataflow query templates --limit 10
+  seerflow-dataflow query templates --since 1d --sort last
   seerflow-dataflow query templates --grep password --json")]
 pub struct TemplatesArgs {
     /// What every reading verb takes.
     #[command(flatten)]
     pub reading: Reading,
-    /// This one, by id
+    /// This one, by id: its own, or one that it had before it became part of another
     #[arg(long, value_name = "ID")]
     pub template: Option<String>,
-    /// Of this source
-    #[arg(long, value_name = "NAME")]
-    pub source: Option<String>,
     /// Whose text holds this
     #[arg(long, value_name = "TEXT")]
     pub grep: Option<String>,
+    /// Which come first: `count`, those of most events; `last`, those seen last
+    #[arg(long, value_name = "BY", default_value = "count", hide_possible_values = true)]
+    pub sort: Sort,
 }
 
 /// Arguments of `explain`.
@@ -450,13 +464,17 @@ pub struct TemplatesArgs {
 #[command(after_help = "Examples:
   seerflow-dataflow explain 2f1c                   the alert whose id begins so
   seerflow-dataflow explain --line 'Nov 22 13:38:00 web sshd[812]: Failed password for root'
-  seerflow-dataflow explain 2f1c --json")]
+  seerflow-dataflow explain 2f1c --json
+  tail -3 /var/log/auth.log | seerflow-dataflow explain --line - --json
+
+Without state there is no history: of a line, everything but how rare its template is. The exit
+code is 1 if there is no such alert, or more than one.")]
 pub struct ExplainArgs {
-    /// The alert's id, or enough of its beginning; the newest alert without it
+    /// The alert's id, or enough of its beginning, 4 characters or more; the newest without it
     #[arg(value_name = "ALERT_ID", conflicts_with = "line")]
     pub alert: Option<String>,
-    /// Takes this line through the engine and tells each step
-    #[arg(long, value_name = "TEXT")]
+    /// Takes this line through the engine and tells each step; `-` is each line of standard input
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub line: Option<String>,
     /// Prints one JSON object
     #[arg(long)]

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All went well; also after a signal, once what was taken in is worked off.
     Ok = 0,
-    /// It failed, or a rule failed its test, or `demo` did not find what it planted.
+    /// It failed, or a rule failed its test, or `demo` did not find what it planted, or there is no
+    /// alert with the id that is to be explained.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -34,7 +35,10 @@ impl Exit {
     /// All of them, for the manual.
     pub const ALL: [(Exit, &'static str); 11] = [
         (Exit::Ok, "success; also after a signal, once what was taken in is worked off"),
-        (Exit::Failed, "failure; a rule failed its test; the demo did not find what it planted"),
+        (
+            Exit::Failed,
+            "failure; a rule or the demo failed its test; no alert has the id to be explained",
+        ),
         (Exit::Usage, "wrong command line"),
         (Exit::Found, "--fail-on was given and alerts of that level were found"),
         (Exit::BadData, "the input is no log or no rule"),

@@ -2,4 +2,5 @@
 
 mod cli;
 mod configs;
+mod query;
 mod sigma;

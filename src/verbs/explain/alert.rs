@@ -1,0 +1,202 @@
+//! Why there is an alert: what was found, by whom, against which threshold, in which events.
+
+use operators::types::{Alert, EventTime};
+use serde_json::json;
+
+use super::{Account, probability};
+use crate::cli::args::{ExplainArgs, Global};
+use crate::cli::escape::{escape, escape_lines};
+use crate::cli::exit::Exit;
+use crate::cli::numbers::{TimeArgument, grouped, moment};
+use crate::cli::style::Palette;
+use crate::cli::{Failure, Outcome, print};
+use crate::config::settings::Settings;
+use crate::render::LineWriter;
+use crate::verbs::reading::{Events, Reading, journal_failure, storage_failure};
+
+/// How much of an id there must be.
+const PREFIX_MIN: usize = 4;
+/// How many alerts are named if a prefix means several.
+const NAMED_MAX: usize = 5;
+
+/// `explain [ALERT_ID]`.
+pub(super) fn explain(global: &Global, args: &ExplainArgs, settings: &Settings) -> Outcome {
+    let mut reading = Reading::open(settings)?;
+    let alert = match &args.alert {
+        Some(id) => find(&reading, id)?,
+        None => newest(&reading)?,
+    };
+    let mut events = Vec::new();
+    for seq in &alert.events {
+        let found = reading.storage.found_of(*seq).map_err(storage_failure)?;
+        let found = found.map(|(found, _)| found);
+        let event = reading.events(found.as_ref(), &[*seq]).map_err(journal_failure)?;
+        if !event.batch.events.is_empty() {
+            events.push(event);
+        }
+    }
+    let text = match args.json {
+        true => json(&alert, &events, &reading),
+        false => human(&alert, &events, Palette::stdout(global.color)),
+    };
+    print(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// The alert with an id, or the only one whose id begins so.
+fn find(reading: &Reading, id: &str) -> Result<Alert, Failure> {
+    let id = id.trim().to_lowercase();
+    if id.len() < PREFIX_MIN {
+        let error =
+            format!("`{id}` is too short for an alert's id; {PREFIX_MIN} characters will do");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let mut found = Vec::new();
+    for alert in reading.storage.each_alert(&id).take(NAMED_MAX + 1) {
+        found.push(alert.map_err(storage_failure)?);
+    }
+    match found.len() {
+        0 => {
+            let hint = "`seerflow-dataflow query alerts` lists them";
+            Err(Failure::new(Exit::Failed, format!("no alert has the id `{id}`")).with_hint(hint))
+        }
+        1 => Ok(found.remove(0)),
+        _ => {
+            let ids = found.iter().take(NAMED_MAX).map(|alert| format!("`{}`", alert.id));
+            let mut ids: Vec<String> = ids.collect();
+            if found.len() > NAMED_MAX {
+                ids.push("and more".to_owned());
+            }
+            let error = format!("several alerts have an id that begins with `{id}`");
+            Err(Failure::new(Exit::Failed, error).with_hint(ids.join(", ")))
+        }
+    }
+}
+
+/// The alert that began last.
+fn newest(reading: &Reading) -> Result<Alert, Failure> {
+    let mut newest: Option<(EventTime, Alert)> = None;
+    for alert in reading.storage.each_alert("") {
+        let alert = alert.map_err(storage_failure)?;
+        let time = time(&alert.event_time).unwrap_or(EventTime::MIN);
+        let later = |(known, other): &(EventTime, Alert)| {
+            (time, alert.epoch, &alert.id) > (*known, other.epoch, &other.id)
+        };
+        if newest.as_ref().is_none_or(later) {
+            newest = Some((time, alert));
+        }
+    }
+    newest
+        .map(|(_, alert)| alert)
+        .ok_or_else(|| Failure::new(Exit::Failed, "there is no alert yet"))
+}
+
+fn time(text: &str) -> Option<EventTime> {
+    text.parse::<TimeArgument>().ok().map(|time| time.moment(EventTime::MIN))
+}
+
+/// One object: the alert, its events as `replay --events` writes them, how many are gone.
+fn json(alert: &Alert, events: &[Events], reading: &Reading) -> String {
+    let mut writer = LineWriter::default();
+    let objects = events.iter().map(|event| {
+        let mut line = Vec::new();
+        event.json(0, &reading.templates, &mut writer, &mut line);
+        serde_json::from_slice::<serde_json::Value>(&line).expect("it was just written")
+    });
+    let object = json!({
+        "alert": alert,
+        "events": objects.collect::<Vec<_>>(),
+        "events_gone": alert.events.len() - events.len(),
+    });
+    format!("{object}\n")
+}
+
+fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
+    let mut account = Account::new(palette);
+    account.heading(&escape(&alert.title));
+    account.row("alert", escape(&alert.id));
+    let level = alert.severity.name();
+    let kind = match alert.kind.as_str() {
+        "ml" => "detector",
+        "correlation" => "correlation rule",
+        _ => "rule",
+    };
+    account.row("level", palette.level(level, level));
+    account.row(kind, escape(&alert.rule));
+    let who = &alert.entity;
+    account.row(
+        "who",
+        format_args!(
+            "{} {}  {}",
+            escape(&who.kind),
+            palette.strong(escape(&who.value)),
+            palette.faint(escape(&who.id))
+        ),
+    );
+    account.row("when", when(alert));
+    account.row("from", place(alert));
+    if alert.kind == "ml" {
+        let shown = format!("{:.3}, alert from {:.3} on", alert.score, alert.threshold);
+        account.row("score", shown);
+    }
+    let tags: Vec<&str> =
+        alert.tactics.iter().chain(&alert.techniques).map(String::as_str).collect();
+    if !tags.is_empty() {
+        account.row("ATT&CK", escape(&tags.join(", ")));
+    }
+    account.row("template", escape(&alert.template));
+
+    if !alert.contributions.is_empty() {
+        account.heading("Why");
+    }
+    for part in &alert.contributions {
+        let rank = part.rank_p.map_or(String::new(), |rank| {
+            format!("; {} by rank among past groups", probability(rank))
+        });
+        let p = format!("p {}{rank}", probability(part.p));
+        account.row(part.detector.name(), palette.faint(p));
+        if !part.why.is_empty() {
+            account.row("", escape(&part.why));
+        }
+    }
+    if let Some(matched) = &alert.matched {
+        account.heading("What matched");
+        let text = serde_json::to_string_pretty(matched).expect("plain data");
+        for line in escape_lines(&text).lines() {
+            account.line(format_args!("  {line}"));
+        }
+    }
+
+    account.heading("Events that it rests on");
+    for event in events {
+        account.line(format_args!("  {}", event.human(0, palette)));
+    }
+    match alert.events.len() - events.len() {
+        0 => {}
+        gone => {
+            let gone = format!(
+                "  {gone} of {} are no longer in the journal; the first said: {}",
+                alert.events.len(),
+                escape(&alert.message)
+            );
+            account.line(palette.faint(gone));
+        }
+    }
+    account.text
+}
+
+fn when(alert: &Alert) -> String {
+    let shown = |text: &str| time(text).map_or_else(|| escape(text).into_owned(), moment);
+    let (first, last) = (shown(&alert.event_time), shown(&alert.last_time));
+    let span = if first == last { first } else { format!("{first} to {last}") };
+    let findings = if alert.count == 1 { "finding" } else { "findings" };
+    format!("{span}, {} {findings}, epoch {}", grouped(alert.count), alert.epoch)
+}
+
+fn place(alert: &Alert) -> String {
+    let host = match alert.host.as_str() {
+        "" => String::new(),
+        host => format!(", host {}", escape(host)),
+    };
+    format!("{}{host}", escape(&alert.source))
+}
