@@ -130,7 +130,7 @@ impl Names {
 }
 
 /// A value of the event at hand.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Content {
     Found(event::Value),
     Fixed(&'static str),
@@ -262,7 +262,10 @@ impl Renames {
                 self.list[from..].iter().take_while(|(from, _, _)| *from == cell.name)
             {
                 let content = converted(row, batch, &cell, convert).unwrap_or(cell.content);
-                row.push(*to, content);
+                // Two pipelines may give one field the same name.
+                if row.cells_of(*to).all(|known| known.content != content) {
+                    row.push(*to, content);
+                }
             }
         }
     }
@@ -526,7 +529,8 @@ impl Fields {
                 lines => lines,
             };
             let message = batch.text(event.message);
-            own = self.text.read(lines, message, event.format, &mut self.pieces, row);
+            let line = (batch.text(event.raw), message);
+            own = self.text.read(lines, line, event.format, &mut self.pieces, row);
             for (name, piece) in self.pieces.drain(..) {
                 let content = match piece {
                     text::Piece::Part(from, to) => {

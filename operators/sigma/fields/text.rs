@@ -217,7 +217,7 @@ impl Tables {
     pub(super) fn read(
         &self,
         lines: Lines,
-        message: &str,
+        (raw, message): (&str, &str),
         format: Format,
         pieces: &mut Pieces,
         row: &mut Row,
@@ -239,17 +239,18 @@ impl Tables {
             Lines::Others if format == Format::KeyValue && out.netfilter().is_some() => {
                 row.see(self.firewall);
             }
-            Lines::Others => return self.network_device(message, row),
+            // What a device begins with may be no part of its message.
+            Lines::Others => return self.network_device(raw, row),
             _ => {}
         }
         false
     }
 
     /// The views of a line of a network device, which names itself by a `%`.
-    fn network_device(&self, message: &str, row: &mut Row) -> bool {
+    fn network_device(&self, line: &str, row: &mut Row) -> bool {
         let mut from = 0;
-        while let Some(at) = memchr::memchr(b'%', &message.as_bytes()[from..]) {
-            let rest = &message[from + at..];
+        while let Some(at) = memchr::memchr(b'%', &line.as_bytes()[from..]) {
+            let rest = &line[from + at..];
             if rest.starts_with("%%01BGP/") {
                 row.see(self.huawei);
                 return true;

@@ -300,10 +300,11 @@ const HEADER: &[(&str, &str)] = &[
 pub(super) fn log_sources() -> impl Iterator<Item = LogSource> {
     let names = CHANNELS.iter().flat_map(|(_, services)| services.split(' '));
     let services = names.map(service);
-    services.chain(CATEGORIES.iter().map(|row| LogSource::new(row.3, row.4, "")))
+    let categories = CATEGORIES.iter().map(|row| LogSource::new(row.3, row.4, ""));
+    services.chain(categories).chain([service("")])
 }
 
-/// The log source of a service of [`CHANNELS`].
+/// The log source of a service of [`CHANNELS`]; of an unknown channel, that is Windows.
 fn service(name: &str) -> LogSource {
     match name {
         "linux-sysmon" => LogSource::new("", "linux", "sysmon"),
