@@ -39,7 +39,7 @@ fn lines(path: &Path) -> Vec<Value> {
 fn replay(dir: &Path, paths: &[PathBuf], settings: &[&str]) -> (Vec<Value>, Vec<Value>, String) {
     let (events, alerts) = (dir.join("events.ndjson"), dir.join("alerts.ndjson"));
     let mut command = program();
-    command.current_dir(dir).arg("replay").args(paths).arg("--quiet");
+    command.current_dir(dir).arg("replay").args(paths);
     command.arg("--events").arg(&events).arg("--alerts").arg(&alerts);
     for setting in settings {
         command.args(["--set", setting]);
