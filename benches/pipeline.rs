@@ -120,6 +120,7 @@ fn graph(fed: &[Fed], workers: usize) -> Run {
         storage: None,
         checkpoint_interval: Duration::from_secs(3_600),
         first_epoch: 1,
+        first_seq: 0,
         event_lines: false,
         gate: Gate::Open,
         outlet: Box::new(Nowhere),

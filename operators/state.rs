@@ -49,6 +49,10 @@ pub trait Store {
     /// Says that what is spilled from now on belongs to the time after the checkpoint for which
     /// changes have just been handed over.
     fn turn(&self);
+
+    /// Whether changes that were handed over may not be found by [`get`](Self::get) yet, because
+    /// their checkpoint is still being written.
+    fn is_writing(&self) -> bool;
 }
 
 /// A store in memory, for tests and for runs that keep nothing.
@@ -83,6 +87,10 @@ impl Store for MemoryStore {
     }
 
     fn turn(&self) {}
+
+    fn is_writing(&self) -> bool {
+        false
+    }
 }
 
 /// What changed on one worker since the last checkpoint.

@@ -55,7 +55,8 @@ pub struct Watermark {
     options: Options,
     sources: BTreeMap<u32, Progress>,
     watermark: EventTime,
-    /// The end of the epoch that is closed and not yet merged.
+    /// The latest time of receipt so far, that of the epoch that is closed and not yet merged
+    /// included. Files need not come in the order of their age, so it is remembered.
     received_until: EventTime,
     ended: Vec<u32>,
 }
@@ -66,15 +67,10 @@ impl Watermark {
     pub fn new(options: Options, store: &dyn Store) -> Self {
         let saved =
             store.get(&model_key(NAME)).and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let (watermark, sources): (EventTime, Vec<(u32, Progress)>) =
-            saved.unwrap_or((EventTime::MIN, Vec::new()));
-        Watermark {
-            options,
-            sources: sources.into_iter().collect(),
-            watermark,
-            received_until: EventTime::MIN,
-            ended: Vec::new(),
-        }
+        let (watermark, received_until, sources): (EventTime, EventTime, Vec<(u32, Progress)>) =
+            saved.unwrap_or((EventTime::MIN, EventTime::MIN, Vec::new()));
+        let sources = sources.into_iter().collect();
+        Watermark { options, sources, watermark, received_until, ended: Vec::new() }
     }
 
     fn advance(&mut self) {
@@ -171,7 +167,8 @@ impl Stage for Watermark {
     fn snapshot(&mut self, changes: &mut Changes) {
         if changes.is_first() {
             let sources: Vec<_> = self.sources.iter().collect();
-            let bytes = serde_json::to_vec(&(self.watermark, sources)).expect("plain data");
+            let model = (self.watermark, self.received_until, sources);
+            let bytes = serde_json::to_vec(&model).expect("plain data");
             changes.put(model_key(NAME), bytes);
         }
     }
@@ -194,6 +191,7 @@ impl<'scope> WatermarkExt<'scope> for StreamVec<'scope, u64, Share> {
 mod tests {
     use super::*;
     use crate::state::MemoryStore;
+    use crate::types::EpochEnd;
 
     const OPTIONS: Options = Options { tolerance: Span::from_secs(30), idle: Span::from_secs(60) };
 
@@ -268,8 +266,15 @@ mod tests {
         epoch(&mut before, 0, &[(1, 1_000), (2, 500)], &[]);
         let mut changes = Changes::on(0);
         before.snapshot(&mut changes);
-        let after = Watermark::new(OPTIONS, &MemoryStore::of(changes.values));
+        let mut after = Watermark::new(OPTIONS, &MemoryStore::of(changes.values));
         assert_eq!(after.watermark, before.watermark);
+        assert_eq!(after.sources, before.sources);
+        // What comes next was received earlier: an old file behind a young one.
+        let end = EpochEnd { received_until: EventTime::from_secs(-100), ..EpochEnd::default() };
+        for model in [&mut before, &mut after] {
+            model.close(1, vec![Share::new(end.clone(), Vec::new())], Vec::new(), &mut Vec::new());
+            model.merge(1, vec![vec![(3, true, EventTime::from_secs(700))]], &mut Vec::new());
+        }
         assert_eq!(after.sources, before.sources);
     }
 }

@@ -16,10 +16,10 @@ mod output;
 mod watch;
 mod work;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use deal::Dealer;
 pub use output::{Ended, Gate, Outlet, Totals};
@@ -48,6 +48,8 @@ pub struct Setup {
     pub checkpoint_interval: Duration,
     /// The first epoch that will be dealt.
     pub first_epoch: u64,
+    /// Its first sequence number.
+    pub first_seq: u64,
     /// Whether the events themselves are wanted as lines of JSON.
     pub event_lines: bool,
     /// When an epoch's results may leave: not before its records are durable.
@@ -76,6 +78,8 @@ pub struct Engine {
     workers: timely::communication::WorkerGuards<()>,
     output: std::thread::JoinHandle<Ended>,
     progress: Arc<Progress>,
+    hold: Arc<AtomicBool>,
+    abandon: Arc<AtomicBool>,
 }
 
 /// Starts the workers and the threads behind them.
@@ -98,11 +102,13 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
         1 => timely::Config::thread(),
         _ => timely::Config::process(workers),
     };
-    let store = Arc::clone(&backing);
+    let abandon = Arc::new(AtomicBool::new(false));
+    let (shared, abandoned) = (Arc::clone(&backing), Arc::clone(&abandon));
+    let job = work::Job { detection, rules, backing: shared, wants, abandon: abandoned };
     let guards = timely::execute(config, move |worker| {
         let inlet = inlets.lock().expect("no worker panics with it")[worker.index()].take();
         let inlet = inlet.expect("each worker takes its own");
-        work::run(worker, inlet, &detection, &rules, &store, said.clone(), wants);
+        work::run(worker, inlet, &job, said.clone());
     })?;
 
     let output = output::Output {
@@ -121,8 +127,10 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
         .map_err(|error| error.to_string())?;
     watch::start(&progress)?;
     let kept = storage.is_some().then_some(checkpoint_interval);
-    let dealer = Dealer::new(hands, kept, Arc::clone(&progress));
-    Ok((dealer, Engine { workers: guards, output, progress }))
+    let hold = Arc::new(AtomicBool::new(false));
+    let dealer =
+        Dealer::new(hands, kept, Arc::clone(&progress), Arc::clone(&hold), setup.first_seq);
+    Ok((dealer, Engine { workers: guards, output, progress, hold, abandon }))
 }
 
 impl Engine {
@@ -130,6 +138,34 @@ impl Engine {
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// Has the dealer put down whatever comes, from the next end of an epoch on: whoever waits
+    /// for the journal then waits for the disk only. The journal has it, and it can be dealt from
+    /// there after [`Dealer::go_on`].
+    pub fn hold(&self) {
+        self.hold.store(true, Ordering::Release);
+    }
+
+    /// Waits until everything that was dealt is told, but no longer than `until`; then the workers
+    /// leave it as it is. How many events are left so.
+    ///
+    /// Nobody may be told of them any more: they are in the journal behind the last checkpoint.
+    pub fn finish_until(&self, until: Instant) -> u64 {
+        let untold = || {
+            let dealt = self.progress.records.load(Ordering::Relaxed);
+            dealt - self.progress.told.load(Ordering::Acquire).min(dealt)
+        };
+        let finished = || self.progress.finished.load(Ordering::Acquire);
+        let dealt = self.progress.dealt.load(Ordering::Acquire);
+        while untold() > 0 || finished() < dealt {
+            if Instant::now() >= until {
+                self.abandon.store(true, Ordering::Release);
+                return untold();
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        0
     }
 
     /// Waits until everything that was dealt is told; the dealer must be gone.

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod outlets;
 pub mod receivers;
 pub mod render;
+pub mod retold;
 pub mod rules;
 pub mod session;
 pub mod setup;

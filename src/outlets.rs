@@ -85,25 +85,15 @@ impl AlertFile {
     pub fn open(path: &Path, rotation: Rotation, least: Level) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
         let mut known = HashSet::new();
-        let mut whole = size.saturating_sub(TAIL_BYTES);
-        let mut reader = BufReader::new(&mut file);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            whole += line.len() as u64;
-            if let Ok(alert) = serde_json::from_slice::<serde_json::Value>(&line)
-                && let Some(id) = alert.get("id").and_then(|id| id.as_str())
-            {
-                known.insert(id.to_owned());
-            }
-            line.clear();
-        }
+        let whole = told(&mut file, TAIL_BYTES, &mut known)?;
         file.set_len(whole)?;
+        // It may have been begun just before the crash.
+        if whole < TAIL_BYTES
+            && let Ok(mut before) = File::open(aside(path, 1))
+        {
+            told(&mut before, TAIL_BYTES - whole, &mut known)?;
+        }
         file.seek(SeekFrom::End(0))?;
         let file = BufWriter::new(file);
         Ok(AlertFile { path: path.to_owned(), file, size: whole, rotation, least, known })
@@ -130,29 +120,45 @@ impl AlertFile {
         self.file.flush()
     }
 
-    /// What was told before is in a checkpoint and does not come again.
-    pub fn forget(&mut self) {
-        self.known.clear();
-    }
-
     fn rotate(&mut self) -> io::Result<()> {
         self.file.flush()?;
-        let aside = |number: usize| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
         for number in (1..self.rotation.backups).rev() {
-            std::fs::rename(aside(number), aside(number + 1)).ok();
+            std::fs::rename(aside(&self.path, number), aside(&self.path, number + 1)).ok();
         }
         match self.rotation.backups {
             0 => std::fs::remove_file(&self.path)?,
-            _ => std::fs::rename(&self.path, aside(1))?,
+            _ => std::fs::rename(&self.path, aside(&self.path, 1))?,
         }
         self.file = BufWriter::new(OpenOptions::new().create(true).append(true).open(&self.path)?);
         self.size = 0;
         Ok(())
     }
+}
+
+/// The name of an older alert file.
+fn aside(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    PathBuf::from(name)
+}
+
+/// Adds the ids in the last `tail` bytes of an alert file; how long it is without a line that is
+/// not finished.
+fn told(file: &mut File, tail: u64, known: &mut HashSet<String>) -> io::Result<u64> {
+    let mut whole = file.metadata()?.len().saturating_sub(tail);
+    file.seek(SeekFrom::Start(whole))?;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 && line.last() == Some(&b'\n') {
+        whole += line.len() as u64;
+        if let Ok(alert) = serde_json::from_slice::<serde_json::Value>(&line)
+            && let Some(id) = alert.get("id").and_then(|id| id.as_str())
+        {
+            known.insert(id.to_owned());
+        }
+        line.clear();
+    }
+    Ok(whole)
 }
 
 /// The outlets of `run`.
@@ -179,12 +185,6 @@ impl Outlet for Live {
     fn more(&mut self, _: &[More]) {}
 
     fn lines(&mut self, _: &[u8]) {}
-
-    fn checkpoint(&mut self, _: u64) {
-        if let Some(file) = &mut self.file {
-            file.forget();
-        }
-    }
 }
 
 /// The outlet of `replay`: events to a file; alerts are summed up at the end.
@@ -221,5 +221,29 @@ impl Drop for Finite {
         {
             tracing::error!(%error, "events cannot be written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROTATION: Rotation = Rotation { bytes_max: 60, backups: 3 };
+
+    fn line(id: &str) -> String {
+        format!("{{\"id\":\"{id}\"}}\n")
+    }
+
+    #[test]
+    fn what_was_told_before_a_crash_is_known_also_behind_a_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("alerts.ndjson");
+        std::fs::write(aside(&path, 1), line("a") + &line("b")).unwrap();
+        std::fs::write(&path, line("c") + "{\"id\":\"half").unwrap();
+        let file = AlertFile::open(&path, ROTATION, Level::Low).unwrap();
+        let mut known: Vec<&str> = file.known.iter().map(String::as_str).collect();
+        known.sort_unstable();
+        assert_eq!(known, ["a", "b", "c"]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line("c"), "a half line is cut");
     }
 }

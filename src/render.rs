@@ -177,7 +177,8 @@ fn number(out: &mut Vec<u8>, before: &str, number: u64) {
 /// Gives events of finite input the templates that they have at its end.
 ///
 /// While the input is read, a template may turn out to be another one's, or become more general.
-/// Who groups the events of a whole file by template wants the last word.
+/// Who groups the events of a whole file by template wants the last word. The line of a template
+/// that is forgotten by then stands for itself.
 pub struct Resolver<'d> {
     dictionary: &'d operators::template::Dictionary,
     masked: Masked,
@@ -212,26 +213,26 @@ impl<'d> Resolver<'d> {
         let digits = before + TEMPLATE_ID.len() + 1;
         let id = std::str::from_utf8(line.get(digits..digits + 16)?).ok()?;
         let id = operators::template::TemplateId(u64::from_str_radix(id, 16).ok()?);
-        let template = self.dictionary.get(id)?;
+        let template = self.dictionary.get(id);
         let after = before + memchr::memmem::find(&line[before..], ENTITIES)?;
-        let text = digits + 17 + TEMPLATE.len();
-        self.part.clear();
-        quoted(&mut self.part, "", &template.text);
-        if template.id == id && line.get(text..text + self.part.len()) == Some(&self.part[..]) {
-            return None;
+        if let Some(template) = template.filter(|template| template.id == id) {
+            let text = digits + 17 + TEMPLATE.len();
+            self.part.clear();
+            quoted(&mut self.part, "", &template.text);
+            if line.get(text..text + self.part.len()) == Some(&self.part[..]) {
+                return None;
+            }
         }
         let event: serde_json::Value = serde_json::from_slice(line).ok()?;
         let message = event.get("message")?.as_str()?;
         mask(message, &mut self.masked);
+        let own = template.is_none().then(|| self.masked.line(message));
+        let (id, text) = match (template, &own) {
+            (Some(template), _) => (template.id, &*template.text),
+            (None, own) => (id, own.as_deref().unwrap_or_default()),
+        };
         self.part.clear();
-        template_part(
-            template.id.0,
-            &template.text,
-            message,
-            &self.masked,
-            &mut self.places,
-            &mut self.part,
-        );
+        template_part(id.0, text, message, &self.masked, &mut self.places, &mut self.part);
         Some((before, after))
     }
 }

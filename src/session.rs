@@ -5,10 +5,11 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use operators::sigma::Schedule;
+use operators::types::EventTime;
 use tokio::sync::mpsc;
 
 use crate::cli::Failure;
@@ -18,13 +19,13 @@ use crate::engine::{self, Dealer, Ended, Engine, Gate, Outlet};
 use crate::intake::{CHANNEL_INTAKES, Intake, IntakeSender, Position};
 use crate::journal::cutter::FIRST_EPOCH;
 use crate::journal::{
-    ControlIntake, Journal, JournalError, Pace, Reader, Recovered, Retention, Writer,
+    Control, ControlIntake, Journal, JournalError, Pace, Reader, Recovered, Retention, Writer,
     WriterOptions, wall_clock,
 };
 use crate::storage::Storage;
 use crate::storage::checkpoint::Marker;
 use crate::storage::spill::Backing;
-use crate::{journal, rules, setup, storage};
+use crate::{journal, retold, rules, setup, storage};
 
 /// What a session is told.
 pub struct Plan {
@@ -50,10 +51,17 @@ pub struct Session {
     pub restored: Restored,
     /// What became of the rules that the configuration names.
     pub rules: Rules,
+    state: Option<PathBuf>,
     engine: Engine,
+    /// Shared with the journal's thread, which deals while it writes.
+    dealer: Arc<Mutex<Dealer>>,
     writer: Writer,
+    /// Until when a stop may deal what the journal holds.
+    until: Option<Instant>,
     _controls: mpsc::Sender<ControlIntake>,
 }
+
+const NO_PANIC: &str = "a panic ends the process";
 
 /// How many rules there are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +95,9 @@ fn storage_failure(error: storage::Error) -> Failure {
 fn journal_failure(error: JournalError) -> Failure {
     let exit = match &error {
         JournalError::InUse { .. } | JournalError::Version { .. } => Exit::Unavailable,
-        JournalError::Damaged(_) => Exit::BadData,
+        JournalError::Damaged(_) | JournalError::Ahead { .. } | JournalError::Trimmed { .. } => {
+            Exit::BadData
+        }
         _ => Exit::Io,
     };
     Failure::new(exit, error)
@@ -146,7 +156,7 @@ impl Session {
             Some(storage) => Backing::kept(storage.clone()),
             None => Backing::scratch(std::env::temp_dir()),
         };
-        let (mut dealer, engine) = engine::start(engine::Setup {
+        let (dealer, engine) = engine::start(engine::Setup {
             workers,
             detection: setup::detection(settings, workers),
             rules: Arc::new(Schedule::new(loaded.active)),
@@ -154,12 +164,15 @@ impl Session {
             storage,
             checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
             first_epoch: next_epoch,
+            first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
             event_lines,
             gate,
             outlet,
         })
         .map_err(|error| Failure::new(Exit::Internal, error))?;
 
+        // Whatever fails from here on drops the dealer before the engine, which waits for its end.
+        let mut dealer = dealer;
         let mut restored = Restored { checkpoint, ..Restored::default() };
         let mut positions = Vec::new();
         if let (Some(dir), Some(recovered)) = (&state, recovered) {
@@ -174,7 +187,9 @@ impl Session {
             stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
             clock: wall_clock,
         };
-        let feed = move |fed| dealer.deal(fed);
+        let dealer = Arc::new(Mutex::new(dealer));
+        let deal = Arc::clone(&dealer);
+        let feed = move |fed| deal.lock().expect(NO_PANIC).deal(fed);
         let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
             .map_err(|error| Failure::new(Exit::Internal, error))?;
         Ok(Session {
@@ -182,8 +197,11 @@ impl Session {
             positions,
             restored,
             rules: counts,
+            state,
             engine,
+            dealer,
             writer,
+            until: None,
             _controls: controls,
         })
     }
@@ -206,6 +224,16 @@ impl Session {
         Arc::clone(self.writer.counters())
     }
 
+    /// Begins to stop a session that keeps state: who hands in no longer waits for the engine,
+    /// only for the disk. [`finish`](Self::finish) then works off what the journal holds, until
+    /// `until`; what is left then is worked off at the next start.
+    pub fn hurry(&mut self, until: Instant) {
+        if self.state.is_some() {
+            self.engine.hold();
+            self.until = Some(until);
+        }
+    }
+
     /// Works off everything that was handed in, and ends. All other senders must be gone.
     ///
     /// With `interrupted`, the open epoch stays open: whoever goes on with the same input cuts it
@@ -214,14 +242,137 @@ impl Session {
     /// # Errors
     /// If the journal could not take everything.
     pub fn finish(self, interrupted: bool) -> Result<Ended, Failure> {
-        let Session { intakes, engine, writer, _controls: controls, .. } = self;
+        let Session { intakes, state, engine, dealer, writer, until, _controls: controls, .. } =
+            self;
         if interrupted {
             writer.leave_open();
         }
         drop(intakes);
         drop(controls);
-        writer.join().map_err(|error| Failure::new(Exit::Io, error))?;
+        let stopped = writer.join().map_err(|error| Failure::new(Exit::Io, error))?;
+        let mut left = 0;
+        if let (Some(dir), Some(until)) = (state, until) {
+            let mut dealer = dealer.lock().expect(NO_PANIC);
+            left = stopped.next_seq - deal_rest(&dir, &mut dealer, until)?;
+            left += engine.finish_until(until);
+        }
+        // The workers end when nobody can deal to them any more.
+        drop(dealer);
+        Ok(Ended { left, ..engine.join() })
+    }
+}
+
+/// A stored journal on its way through an engine of its own, epoch by epoch as it was cut. Nothing
+/// is kept, and the folder is left as it is.
+pub struct Again {
+    /// The oldest epoch that the journal holds.
+    pub first_epoch: u64,
+    reader: Reader,
+    dealer: Dealer,
+    engine: Engine,
+}
+
+impl Again {
+    /// Opens the journal in `dir`. Of the plan, the state and the pace mean nothing here.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or the system gives no threads.
+    pub fn start(settings: &Settings, dir: &Path, plan: Plan) -> Result<Again, Failure> {
+        let (first_epoch, reader) = retold::whole(dir).map_err(journal_failure)?;
+        let (dealer, engine) = engine::start(engine::Setup {
+            workers: plan.workers,
+            detection: setup::detection(settings, plan.workers),
+            rules: Arc::new(Schedule::new(rules::load(settings).active)),
+            backing: Backing::scratch(std::env::temp_dir()),
+            storage: None,
+            checkpoint_interval: Duration::ZERO,
+            first_epoch,
+            first_seq: 0,
+            event_lines: plan.event_lines,
+            gate: Gate::Open,
+            outlet: plan.outlet,
+        })
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+        Ok(Again { first_epoch, reader, dealer, engine })
+    }
+
+    /// What is going on in the engine.
+    #[must_use]
+    pub fn progress(&self) -> Arc<engine::Progress> {
+        self.engine.progress()
+    }
+
+    /// Takes all of it through, unless it is `stopped` before.
+    ///
+    /// # Errors
+    /// If the journal is damaged.
+    pub fn run(self, stopped: impl Fn() -> bool) -> Result<Ended, Failure> {
+        // What is named last is dropped first: the engine waits for the end of the dealer.
+        let Again { engine, mut dealer, reader, .. } = self;
+        let mut open = OpenEpoch::default();
+        for fed in reader {
+            let fed = fed.map_err(journal_failure)?;
+            if stopped() {
+                break;
+            }
+            open.pass(&fed);
+            dealer.deal(fed);
+        }
+        // A journal that was not stopped in good order ends here all the same.
+        for fed in open.end() {
+            dealer.deal(fed);
+        }
+        drop(dealer);
         Ok(engine.join())
+    }
+}
+
+/// What a journal has in its open epoch.
+#[derive(Default)]
+struct OpenEpoch {
+    epoch: u64,
+    next_seq: u64,
+    received_at_max: Option<EventTime>,
+    /// Whether what was dealt last ended with a stop, behind which nothing came.
+    stopped: bool,
+    stopping: bool,
+}
+
+impl OpenEpoch {
+    fn pass(&mut self, fed: &journal::Fed) {
+        match fed {
+            journal::Fed::Block(block) => {
+                self.epoch = block.epoch;
+                self.next_seq = block.first_seq + block.records.len() as u64;
+                let received = block.records.iter().map(|record| record.received_at).max();
+                self.received_at_max = self.received_at_max.max(received);
+                self.stopped = false;
+            }
+            journal::Fed::Control { epoch, control } => {
+                self.epoch = *epoch;
+                self.received_at_max = self.received_at_max.max(control.time());
+                self.stopping |= *control == Control::Stop;
+                self.stopped = false;
+            }
+            journal::Fed::EpochEnd { epoch, next_seq, .. } => {
+                let stopped = self.stopping;
+                *self = OpenEpoch { epoch: epoch + 1, next_seq: *next_seq, ..Self::default() };
+                self.stopped = stopped;
+            }
+        }
+    }
+
+    /// What ends it, with the stop that is missing.
+    fn end(self) -> Vec<journal::Fed> {
+        let OpenEpoch { epoch, next_seq, received_at_max, stopped, .. } = self;
+        if stopped || epoch == 0 {
+            return Vec::new();
+        }
+        let received_at_max = received_at_max.unwrap_or(EventTime::MIN);
+        vec![
+            journal::Fed::Control { epoch, control: Control::Stop },
+            journal::Fed::EpochEnd { epoch, next_seq, received_at_max },
+        ]
     }
 }
 
@@ -244,6 +395,20 @@ fn run_again(
         dealer.deal(fed);
     }
     Ok(records)
+}
+
+/// Deals what the journal holds and was not dealt, as long as there is time; the sequence number
+/// up to which all was dealt.
+fn deal_rest(dir: &Path, dealer: &mut Dealer, until: Instant) -> Result<u64, Failure> {
+    dealer.go_on();
+    for fed in Reader::open(dir, dealer.dealt().0 + 1).map_err(journal_failure)? {
+        let fed = fed.map_err(journal_failure)?;
+        if matches!(fed, journal::Fed::EpochEnd { .. }) && Instant::now() >= until {
+            break;
+        }
+        dealer.deal(fed);
+    }
+    Ok(dealer.dealt().1)
 }
 
 fn notes(recovered: &Recovered) -> Vec<String> {

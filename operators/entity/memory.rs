@@ -343,6 +343,8 @@ impl Memory {
             }
             surplus -= bytes;
         }
+        // What was handed over for a checkpoint is not in the store before that is written.
+        let writing = store.is_writing();
         let (bytes, evicted) = (&mut self.bytes, &mut self.evicted);
         for shard in &mut self.shards {
             let mut aside = Vec::new();
@@ -350,7 +352,7 @@ impl Memory {
                 if entity.touched > until {
                     return true;
                 }
-                if entity.dirty {
+                if entity.dirty || writing {
                     aside.push((entity_key(*id), entity.encode()));
                 }
                 *bytes -= entity.bytes();
@@ -358,6 +360,7 @@ impl Memory {
                 false
             });
             store.spill(aside);
+            shard.shrink_to(shard.len() * 5 / 4);
         }
     }
 
@@ -380,5 +383,65 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::MemoryStore;
+    use crate::types::NO_OPINION;
+
+    /// A store whose checkpoint is being written: what was handed over is not in it yet.
+    #[derive(Default)]
+    struct Writing(MemoryStore);
+
+    impl Store for Writing {
+        fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+            self.0.get(key)
+        }
+
+        fn scan(&self, prefix: &[u8]) -> Vec<(StateKey, Vec<u8>)> {
+            self.0.scan(prefix)
+        }
+
+        fn spill(&self, values: Vec<(StateKey, Vec<u8>)>) {
+            self.0.spill(values);
+        }
+
+        fn turn(&self) {}
+
+        fn is_writing(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_is_put_out_of_memory_while_its_checkpoint_is_written_is_not_lost() {
+        let store = Writing::default();
+        let mut memory = Memory::new(0);
+        let touch = Touch {
+            entity: EntityId(7),
+            seq: 1,
+            time: EventTime(5),
+            template: 0,
+            peer: 0,
+            surprise: [NO_OPINION; 2],
+            landed: 0,
+            kind: None,
+            part: Part::default(),
+        };
+        let name = || "ann".into();
+        let meet = |entity: &mut Remembered| {
+            entity.count += 1;
+            entity.dirty = true;
+            entity.count
+        };
+        memory.with(&touch, name, &store, meet);
+        memory.snapshot(&mut Changes::on(0));
+        memory.evict(&store);
+        assert!(memory.is_empty());
+        let count = memory.with(&touch, name, &store, meet);
+        assert_eq!((count, memory.created), (2, 1));
     }
 }

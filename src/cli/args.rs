@@ -151,11 +151,15 @@ pub struct RunArgs {
   zcat logs.gz | seerflow-dataflow replay - --json
   seerflow-dataflow replay day.log --alerts alerts.ndjson --events events.ndjson
   seerflow-dataflow replay day.log --set 'rules.dirs=[./rules]' --fail-on high
+  seerflow-dataflow replay ./seerflow-data --set detection.budget_per_million=5
 
-Without --state nothing is left behind. With --fail-on the exit code is 3 if there are alerts of
+Without --state nothing is left behind. With it, a replay that was interrupted goes on where it
+was, and the files of alerts and events are those of the whole. A state folder in place of files
+has its journal read again, record by record in the epochs of then. With --fail-on the exit code is 3 if there are alerts of
 that level or above.")]
 pub struct ReplayArgs {
-    /// Files or patterns, plain or compressed (.gz, .zst); `-` is standard input
+    /// Files or patterns, plain or compressed (.gz, .zst); `-` is standard input; or the state
+    /// folder of another run
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Writes the alerts there, one JSON object on a line, by epoch and id

@@ -1,6 +1,6 @@
 //! Deals the journal's blocks to the workers, epoch by epoch.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
@@ -56,10 +56,21 @@ pub struct Dealer {
     interval: Option<Duration>,
     checkpointed: Instant,
     progress: Arc<Progress>,
+    /// Whether to put down what comes; see [`hold`](super::Engine::hold).
+    hold: Arc<AtomicBool>,
+    held: bool,
+    /// The sequence number after the last record dealt.
+    next_seq: u64,
 }
 
 impl Dealer {
-    pub(super) fn new(ways: Vec<Way>, interval: Option<Duration>, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(
+        ways: Vec<Way>,
+        interval: Option<Duration>,
+        progress: Arc<Progress>,
+        hold: Arc<AtomicBool>,
+        next_seq: u64,
+    ) -> Self {
         Dealer {
             ways,
             blocks: Vec::new(),
@@ -70,11 +81,17 @@ impl Dealer {
             interval,
             checkpointed: Instant::now(),
             progress,
+            hold,
+            held: false,
+            next_seq,
         }
     }
 
     /// Takes what the journal hands on. Waits while the workers are behind.
     pub fn deal(&mut self, fed: Fed) {
+        if self.held {
+            return;
+        }
         match fed {
             Fed::Block(block) => {
                 self.ended.extend(&block.ended);
@@ -89,7 +106,25 @@ impl Dealer {
         }
     }
 
+    /// Deals again, beginning with the epoch after the last that was dealt.
+    pub fn go_on(&mut self) {
+        self.hold.store(false, Ordering::Release);
+        self.held = false;
+    }
+
+    /// The last epoch that was dealt, and the sequence number after its last record.
+    #[must_use]
+    pub fn dealt(&self) -> (u64, u64) {
+        (self.progress.dealt.load(Ordering::Relaxed), self.next_seq)
+    }
+
     fn deal_out(&mut self, epoch: u64, next_seq: u64) {
+        if self.hold.load(Ordering::Acquire) {
+            self.held = true;
+            (self.blocks, self.ended, self.last) = (Vec::new(), Vec::new(), false);
+            return;
+        }
+        self.next_seq = next_seq;
         let end = EpochEnd {
             epoch,
             next_seq,

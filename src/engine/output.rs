@@ -48,8 +48,6 @@ pub trait Outlet: Send {
     fn more(&mut self, more: &[More]);
     /// The events of an epoch as lines of JSON, in sequence order, if they are wanted.
     fn lines(&mut self, lines: &[u8]);
-    /// Epochs up to this one are in a checkpoint.
-    fn checkpoint(&mut self, _epoch: u64) {}
 }
 
 /// What a run came to.
@@ -83,6 +81,8 @@ pub struct Ended {
     pub models: BTreeMap<StateKey, Vec<u8>>,
     /// The last epoch told.
     pub last_epoch: u64,
+    /// Events in the journal that are left for the next start.
+    pub left: u64,
 }
 
 pub(super) struct Output {
@@ -188,7 +188,6 @@ impl Output {
         match (checkpoint, checkpoints) {
             (Some((Checkpoint::State, next_seq)), Some(checkpoints)) => {
                 checkpoints.send((Marker { epoch, next_seq }, changes)).ok();
-                self.outlet.checkpoint(epoch);
             }
             (Some((Checkpoint::Models, _)), _) => {
                 let values = changes.into_iter().flat_map(|changes| changes.values);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -50,6 +51,16 @@ pub(super) struct Part {
     pub(super) lines: Vec<(u64, Vec<u8>)>,
 }
 
+/// What all workers share.
+pub(super) struct Job {
+    pub(super) detection: dataflows::Options,
+    pub(super) rules: Arc<Schedule>,
+    pub(super) backing: Arc<Backing>,
+    pub(super) wants: Wants,
+    /// Whether to leave what is unfinished.
+    pub(super) abandon: Arc<AtomicBool>,
+}
+
 /// What parts are made of.
 #[derive(Clone, Copy)]
 pub(super) struct Wants {
@@ -61,15 +72,9 @@ pub(super) struct Wants {
 const NAP: Duration = Duration::from_millis(50);
 
 /// Runs a worker until its dealer is gone and everything is finished.
-pub(super) fn run(
-    worker: &mut Worker,
-    inlet: Inlet,
-    options: &dataflows::Options,
-    rules: &Arc<Schedule>,
-    backing: &Arc<Backing>,
-    said: SyncSender<Said>,
-    wants: Wants,
-) {
+pub(super) fn run(worker: &mut Worker, inlet: Inlet, job: &Job, said: SyncSender<Said>) {
+    let Job { detection: options, rules, backing, wants, abandon } = job;
+    let wants = *wants;
     inlet.thread.set(std::thread::current()).expect("a worker has one thread");
     let mut input = InputHandle::<u64, _>::new();
     let probe = ProbeHandle::new();
@@ -109,6 +114,10 @@ pub(super) fn run(
     let mut asked = BTreeMap::new();
     let mut open = true;
     while open || finished < fed {
+        if abandon.load(Ordering::Acquire) {
+            worker.installed_dataflows().into_iter().for_each(|graph| worker.drop_dataflow(graph));
+            return;
+        }
         while open {
             let behind = fed.unwrap_or(0).saturating_sub(finished.unwrap_or(0));
             if finished.is_some() && behind >= IN_FLIGHT {

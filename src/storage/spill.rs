@@ -143,6 +143,11 @@ impl Store for WorkerStore {
     fn turn(&self) {
         self.generation.set(self.generation.get() + 1);
     }
+
+    fn is_writing(&self) -> bool {
+        let committed = self.backing.generations.committed.load(Ordering::Acquire);
+        committed < self.generation.get()
+    }
 }
 
 impl Storage {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use operators::state::model_key;
 use operators::template::{Dictionary, STORED};
 use operators::types::Alert;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Global, ReplayArgs};
@@ -18,15 +19,16 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print, start_log};
+use crate::config::settings::Settings;
 use crate::engine::Ended;
-use crate::journal::Pace;
+use crate::journal::{FIRST_EPOCH, Pace};
 use crate::outlets::Finite;
 use crate::receivers::file::{ReplayError, ReplayOptions, read_all};
-use crate::receivers::{Context, Counters, DeadLetters, file};
+use crate::receivers::{Context, Counters, DeadLetters, Snapshot, file};
 use crate::render::Resolver;
-use crate::session::{Plan, Session};
+use crate::session::{Again, Plan, Session};
 use crate::summing::{Sum, summary};
-use crate::{setup, verbs};
+use crate::{retold, setup, verbs};
 
 /// Does it.
 ///
@@ -38,30 +40,102 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     let _log = start_log(global, &loaded);
     verbs::end_on_panic();
     let started = Instant::now();
-    let events = args.events.as_deref().map(EventFile::create).transpose()?;
-    let workers = settings.workers;
-    let outlet = Finite::new(events.as_ref().map(EventFile::handle).transpose()?);
-    let session = Session::start(
-        settings,
-        Plan {
-            workers,
-            state: args.state.clone(),
-            pace: Pace::Replay,
-            event_lines: events.is_some(),
-            outlet: Box::new(outlet),
-        },
-    )?;
-    for note in &session.restored.notes {
-        tracing::warn!("{note}");
-    }
-
+    // With a state folder the events are told at the end, from what is stored.
+    let lines = args.events.as_deref().filter(|_| args.state.is_none());
+    let lines = lines.map(EventFile::create).transpose()?;
+    let plan = Plan {
+        workers: settings.workers,
+        state: args.state.clone(),
+        pace: Pace::Replay,
+        event_lines: lines.is_some(),
+        outlet: Box::new(Finite::new(lines.as_ref().map(EventFile::handle).transpose()?)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let quiet = global.quiet || args.json;
+    let read = match stored_journal(&args.paths)? {
+        Some(_) if args.state.is_some() => {
+            let error = "a stored journal is replayed without `--state`";
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        Some(dir) => read_journal(settings, dir, plan, &runtime, quiet)?,
+        None => read_files(settings, args, plan, &runtime, quiet)?,
+    };
+    let Read { ended, outcome, received } = read;
+    let seconds = started.elapsed().as_secs_f64();
+
+    for problem in &outcome.problems {
+        let (path, reason) = (escape(&problem.path), escape(&problem.reason));
+        writeln!(
+            io::stderr(),
+            "{} {path}: {reason}",
+            Palette::stderr(global.color).bad("warning:")
+        )?;
+    }
+    let dictionary = dictionary(settings, args.state.as_deref(), &ended)?;
+    if let Some(lines) = lines {
+        lines.finish(&dictionary)?;
+    }
+    let mut alerts: Vec<&Alert> = ended.totals.alerts.values().collect();
+    alerts.sort_by(|a, b| (a.epoch, &a.id).cmp(&(b.epoch, &b.id)));
+    let retold = match &args.state {
+        Some(dir) if !outcome.stopped => Some(retell(settings, args, dir, &dictionary)?),
+        _ => None,
+    };
+    if let (Some(path), None) = (&args.alerts, &retold) {
+        write_alerts(path, &alerts)?;
+    }
+    let sum = summary(&Sum {
+        totals: &ended.totals,
+        alerts: &alerts,
+        templates: dictionary.len() as u64,
+        received,
+        seconds,
+        workers: settings.workers,
+    });
+    match args.json {
+        true => print(&format!("{}\n", sum.to_json()))?,
+        false if !global.quiet => print(&sum.shown(Palette::stdout(global.color)).to_string())?,
+        false => {}
+    }
+    if let Some(retold) = &retold {
+        alerts = retold.iter().collect();
+    }
+    let found = args.fail_on.is_some_and(|level| {
+        alerts.iter().any(|alert| alert.severity >= operators::types::Level::from(level))
+    });
+    Ok(match (outcome.stopped, found, outcome.problems.is_empty() || outcome.files > 0) {
+        (true, _, _) => Exit::Forced,
+        (_, true, _) => Exit::Found,
+        (_, _, false) => Exit::BadData,
+        _ => Exit::Ok,
+    })
+}
+
+/// What came of reading the input.
+struct Read {
+    ended: Ended,
+    outcome: file::Outcome,
+    received: Snapshot,
+}
+
+/// Reads files and standard input.
+fn read_files(
+    settings: &Settings,
+    args: &ReplayArgs,
+    plan: Plan,
+    runtime: &Runtime,
+    quiet: bool,
+) -> Result<Read, Failure> {
+    let session = Session::start(settings, plan)?;
+    for note in &session.restored.notes {
+        tracing::warn!("{note}");
+    }
     let shutdown = CancellationToken::new();
-    let interrupted = verbs::stop_on_signal(&runtime, shutdown.clone());
+    let interrupted = verbs::stop_on_signal(runtime, shutdown.clone());
     let context = Context {
         sender: session.intakes.clone(),
         dead_letters: DeadLetters::none(),
@@ -73,8 +147,6 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
         args.paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let options = ReplayOptions { line_max: settings.receivers.max_line_bytes };
     let positions = session.positions.clone();
-
-    let quiet = global.quiet || args.json;
     let outcome = runtime.block_on(async {
         let read = read_all(&paths, &options, &positions, &context, &counters, &reading);
         tokio::pin!(read);
@@ -91,67 +163,103 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
             }
         }
     });
-    let outcome = match outcome {
+    drop(context);
+    let mut outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
             let exit = match error {
                 ReplayError::Panicked(_) => Exit::Internal,
                 _ => Exit::NoInput,
             };
-            drop(context);
             session.finish(true)?;
             return Err(Failure::new(exit, error));
         }
     };
-    drop(context);
-    let stopped = outcome.stopped || interrupted.load(Ordering::Acquire);
-    let ended = session.finish(stopped)?;
-    let seconds = started.elapsed().as_secs_f64();
+    outcome.stopped |= interrupted.load(Ordering::Acquire);
+    let ended = session.finish(outcome.stopped)?;
+    Ok(Read { ended, outcome, received: counters.snapshot() })
+}
 
-    for problem in &outcome.problems {
-        let (path, reason) = (escape(&problem.path), escape(&problem.reason));
-        writeln!(
-            io::stderr(),
-            "{} {path}: {reason}",
-            Palette::stderr(global.color).bad("warning:")
-        )?;
+/// The state folder whose journal is to be replayed, if one is named.
+fn stored_journal(paths: &[PathBuf]) -> Result<Option<&Path>, Failure> {
+    let mut stored = paths.iter().filter(|path| path.join("journal").is_dir());
+    match stored.next() {
+        Some(_) if paths.len() > 1 => {
+            let error = "a stored journal is replayed by itself, without other paths";
+            Err(Failure::new(Exit::Usage, error))
+        }
+        found => Ok(found.map(PathBuf::as_path)),
     }
-    let dictionary = dictionary(settings, args.state.as_deref(), &ended)?;
-    if let Some(events) = events {
-        events.finish(&dictionary)?;
+}
+
+/// Reads the journal of a state folder, which is left as it is.
+fn read_journal(
+    settings: &Settings,
+    dir: &Path,
+    plan: Plan,
+    runtime: &Runtime,
+    quiet: bool,
+) -> Result<Read, Failure> {
+    let shutdown = CancellationToken::new();
+    let interrupted = verbs::stop_on_signal(runtime, shutdown.clone());
+    let again = Again::start(settings, dir, plan)?;
+    if again.first_epoch > FIRST_EPOCH {
+        tracing::warn!(
+            first_epoch = again.first_epoch,
+            "the beginning of the journal is gone: the answers may differ from what was told then"
+        );
     }
-    let mut alerts: Vec<&Alert> = ended.totals.alerts.values().collect();
-    alerts.sort_by(|a, b| (a.epoch, &a.id).cmp(&(b.epoch, &b.id)));
+    let progress = again.progress();
+    let unknown = file::Progress::default();
+    let bar = Bar::new(quiet);
+    let ended = std::thread::scope(|scope| {
+        let dealing = scope.spawn(|| again.run(|| shutdown.is_cancelled()));
+        while !dealing.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+            bar.show(&unknown, &progress);
+        }
+        bar.finish();
+        dealing.join().expect("a panic ends the process")
+    })?;
+    let stopped = interrupted.load(Ordering::Acquire);
+    let outcome = file::Outcome { files: 1, stopped, ..file::Outcome::default() };
+    Ok(Read { ended, outcome, received: Snapshot::default() })
+}
+
+/// Writes the files of a run that keeps state; its alerts.
+fn retell(
+    settings: &Settings,
+    args: &ReplayArgs,
+    dir: &Path,
+    dictionary: &Dictionary,
+) -> Result<Vec<Alert>, Failure> {
+    let fail = |error: retold::Error| Failure::new(Exit::Io, error);
+    let run = match (&args.alerts, &args.events, args.fail_on) {
+        (None, None, None) => return Ok(Vec::new()),
+        _ => retold::last_run(dir).map_err(|error| fail(error.into()))?,
+    };
+    let storage = crate::session::read_storage(dir)?;
+    let alerts = match &run {
+        Some(run) => retold::alerts(&storage, run).map_err(fail)?,
+        None => Vec::new(),
+    };
     if let Some(path) = &args.alerts {
-        write_alerts(path, &alerts)?;
+        write_alerts(path, &alerts.iter().collect::<Vec<_>>())?;
     }
-    let sum = summary(&Sum {
-        totals: &ended.totals,
-        alerts: &alerts,
-        templates: dictionary.len() as u64,
-        received: counters.snapshot(),
-        seconds,
-        workers,
-    });
-    match args.json {
-        true => print(&format!("{}\n", sum.to_json()))?,
-        false if !global.quiet => print(&sum.shown(Palette::stdout(global.color)).to_string())?,
-        false => {}
+    if let Some(path) = &args.events {
+        let fail_write = |error| cannot_write(path, error);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(fail_write)?);
+        if let Some(run) = &run {
+            retold::events(settings, &storage, run, dictionary, &mut file).map_err(fail)?;
+        }
+        file.flush().map_err(fail_write)?;
     }
-    let found = args.fail_on.is_some_and(|level| {
-        alerts.iter().any(|alert| alert.severity >= operators::types::Level::from(level))
-    });
-    Ok(match (stopped, found, outcome.problems.is_empty() || outcome.files > 0) {
-        (true, _, _) => Exit::Forced,
-        (_, true, _) => Exit::Found,
-        (_, _, false) => Exit::BadData,
-        _ => Exit::Ok,
-    })
+    Ok(alerts)
 }
 
 /// The templates at the end: of the state folder if there is one, else of the engine itself.
 fn dictionary(
-    settings: &crate::config::settings::Settings,
+    settings: &Settings,
     state: Option<&Path>,
     ended: &Ended,
 ) -> Result<Dictionary, Failure> {

@@ -38,7 +38,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     let palette = Palette::stderr(global.color);
     let dir = settings.state.dir.clone();
     let interval = Duration::from_millis(settings.epoch.interval_ms);
-    let session = Session::start(
+    let mut session = Session::start(
         settings,
         Plan {
             workers: settings.workers,
@@ -107,9 +107,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
             "stopping: working off {backlog} events (Ctrl-C again ends at once)"
         )?;
     }
+    session.hurry(Instant::now() + Duration::from_secs(settings.shutdown_timeout_s));
     let counted = runtime.block_on(receivers.stop());
     drop(context);
     let ended = session.finish(false)?;
+    if ended.left > 0 && !global.quiet {
+        writeln!(io::stderr(), "{} events are left for the next start", ended.left)?;
+    }
 
     let storage = crate::session::read_storage(&dir)?;
     let templates = verbs::stored_dictionary(settings, &storage).len() as u64;

@@ -1,6 +1,12 @@
 //! One binary for all end-to-end tests; each `tests/*.rs` file of its own would be one more link.
 
+mod bad_input;
 mod cli;
 mod configs;
+mod corpus;
+mod exact;
+mod harness;
+mod law;
+mod live;
 mod query;
 mod sigma;

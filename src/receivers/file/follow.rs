@@ -381,20 +381,26 @@ impl Follower {
             offset: 0,
             complete: false,
         };
-        let known = self.known.iter().position(|known| Inode::at(known) == inode);
-        if let Some(known) = known.map(|known| self.known.swap_remove(known)) {
-            if content::begins_as(&text.head, &known) && (packed || known.offset <= text.len) {
-                // `replay` may have read to the end of a file that is still written to.
-                let complete = known.complete && packed;
-                return Begin::At(Position { fingerprint, fingerprint_len, complete, ..known });
-            }
-            if known.path == fresh.path {
-                count(&self.link.counters.gaps, 1);
-                tracing::warn!(receiver = "file", path = %path.display(), "file was cut meanwhile");
-            }
-            // Another file has its inode now; a copy of it may still turn up.
+        // Of a file that was cut and begun anew there are several positions; the newest is last.
+        let of_inode = self.known.extract_if(.., |known| Inode::at(known) == inode);
+        let mut of_inode: Vec<Position> = of_inode.collect();
+        let goes_on = of_inode.iter().rposition(|known| {
+            content::begins_as(&text.head, known) && (packed || known.offset <= text.len)
+        });
+        let goes_on = goes_on.map(|at| of_inode.remove(at));
+        if goes_on.is_none() && of_inode.last().is_some_and(|known| known.path == fresh.path) {
+            count(&self.link.counters.gaps, 1);
+            tracing::warn!(receiver = "file", path = %path.display(), "file was cut meanwhile");
+        }
+        for known in of_inode {
+            // Its inode holds something else now; a copy of it may still turn up.
             let read_to = known.offset;
             remember(&mut self.left, Left { position: known, read_to, recent: Vec::new() });
+        }
+        if let Some(known) = goes_on {
+            // `replay` may have read to the end of a file that is still written to.
+            let complete = known.complete && packed;
+            return Begin::At(Position { fingerprint, fingerprint_len, complete, ..known });
         }
         let same = |left: &&Left| {
             Inode::at(&left.position) == inode && content::begins_as(&text.head, &left.position)

@@ -1,0 +1,393 @@
+//! `run` under load, killed, stopped, started again. Whoever sends knows what was sent.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::harness::{
+    Chance, Live, assert_all_found, counts, folder, journaled, lines, program, run, stored_alerts,
+    stored_events, until,
+};
+use super::law::LOUD;
+
+/// How often the program is killed.
+const KILLS: u32 = 20;
+
+/// A line with a number, and now and then something that nobody has seen before. A second passes
+/// from one to the next: years ago, and faster than now.
+fn line(chance: &mut Chance, from: &str, number: u64) -> String {
+    let (day, second) = (1 + number / 86_400, number % 86_400);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let time = format!("2020-01-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+    let what = match chance.below(120) {
+        0 => format!("fault {:x} in {:x}", chance.next(), chance.next()),
+        1..=9 => format!("user u{} logged in from 10.1.{}.7", chance.below(20), chance.below(200)),
+        _ => format!("job {} done in {} ms", chance.below(6), chance.below(500)),
+    };
+    match from {
+        "tcp" => format!("<34>1 {time} srv app - - - {from}-{number} {what}"),
+        _ => format!("{time} srv app: {from}-{number} {what}"),
+    }
+}
+
+/// Someone who sends until told to stop.
+struct Sender {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Sender {
+    fn start(work: impl FnOnce(&AtomicBool) -> u64 + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        Sender { stop, thread: std::thread::spawn(move || work(&told)) }
+    }
+
+    /// How many it has sent.
+    fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Sends lines over TCP to whatever port is current, and connects anew when it has to.
+fn tcp(port: &Arc<AtomicU64>) -> Sender {
+    let port = Arc::clone(port);
+    Sender::start(move |stop| {
+        let mut chance = Chance::new(1);
+        let mut number = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let at = port.load(Ordering::Relaxed) as u16;
+            let Ok(mut stream) = TcpStream::connect(("127.0.0.1", at)) else {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            };
+            while !stop.load(Ordering::Relaxed) {
+                let text = line(&mut chance, "tcp", number) + "\n";
+                number += 1;
+                if stream.write_all(text.as_bytes()).is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        }
+        number
+    })
+}
+
+/// Appends lines to a file, and sets it aside when it has grown.
+fn file(dir: &Path) -> Sender {
+    let path = dir.join("app.log");
+    Sender::start(move |stop| {
+        let mut chance = Chance::new(2);
+        let (mut number, mut rotations) = (0, 0);
+        let open = || OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let mut file = open();
+        while !stop.load(Ordering::Relaxed) {
+            for _ in 0..1 + chance.below(40) {
+                writeln!(file, "{}", line(&mut chance, "file", number)).unwrap();
+                number += 1;
+            }
+            if chance.below(60) == 0 {
+                rotations += 1;
+                fs::rename(&path, path.with_extension(format!("log.{rotations}"))).unwrap();
+                file = open();
+            }
+            std::thread::sleep(chance.millis(1, 15));
+        }
+        number
+    })
+}
+
+/// The numbers behind `from-` in these records.
+fn numbers(texts: &[String], from: &str) -> Vec<u64> {
+    let number =
+        |text: &String| text[text.find(from)? + from.len()..].split(' ').next()?.parse().ok();
+    texts.iter().filter_map(number).collect()
+}
+
+#[test]
+fn kill_minus_nine_under_load_loses_no_line_of_a_file_and_doubles_nothing() {
+    let dir = folder();
+    let (state, logs) = (dir.path().join("state"), dir.path().join("logs"));
+    let alerts = dir.path().join("alerts.ndjson");
+    fs::create_dir(&logs).unwrap();
+    let mut chance = Chance::told("kills of run");
+    let fixed = [
+        format!("receivers.file_paths=['{}/app.log*']", logs.display()),
+        "receivers.file_read_from=start".to_owned(),
+        "receivers.file_poll_ms=50".to_owned(),
+        format!("alerting.file_path={}", alerts.display()),
+        "alerting.file_max_bytes=20000".to_owned(),
+        "alerting.file_backup_count=9000".to_owned(),
+        "state.checkpoint_interval_s=1".to_owned(),
+    ];
+    let loud: Vec<&str> = LOUD.into_iter().chain(["detection.group_window_s=60"]).collect();
+    let port = Arc::new(AtomicU64::new(1));
+    let (tcp, file) = (tcp(&port), file(&logs));
+    for round in 0..KILLS {
+        let workers = format!("workers={}", 1 + round % 3);
+        let set: Vec<&str> = fixed
+            .iter()
+            .map(String::as_str)
+            .chain(loud.clone())
+            .chain([workers.as_str()])
+            .collect();
+        let live = Live::start(&state, dir.path(), &set);
+        port.store(u64::from(live.tcp), Ordering::Relaxed);
+        std::thread::sleep(chance.millis(20, 1_600));
+        assert!(live.process.kill(), "round {round}: it had ended by itself");
+    }
+    let set: Vec<&str> = fixed.iter().map(String::as_str).chain(loud.clone()).collect();
+    let live = Live::start(&state, dir.path(), &set);
+    port.store(u64::from(live.tcp), Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(500));
+    let (sent, written) = (tcp.stop(), file.stop());
+    until("the file is read", || numbers(&journaled(&state), "file-").len() as u64 >= written);
+    live.stop();
+
+    let texts = assert_all_found(&state);
+    let mut of_file = numbers(&texts, "file-");
+    of_file.sort_unstable();
+    assert!(of_file.iter().copied().eq(0..written), "every line of the file once");
+    let of_tcp = numbers(&texts, "tcp-");
+    let distinct: BTreeSet<u64> = of_tcp.iter().copied().collect();
+    assert_eq!(distinct.len(), of_tcp.len(), "no line of TCP twice");
+    assert!(distinct.iter().all(|number| *number < sent), "nothing that was not sent");
+    println!("{written} lines of a file, {} of {sent} over TCP", of_tcp.len());
+    assert!(of_tcp.len() as u64 > sent / 4, "{} of {sent}", of_tcp.len());
+
+    // Alerts: each once in the files, and the same as in the store.
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("alerts.ndjson") {
+            let alert = |line: &String| {
+                let alert: serde_json::Value = serde_json::from_str(line).unwrap();
+                alert["id"].as_str().unwrap().to_owned()
+            };
+            ids.extend(lines(&path).iter().map(alert));
+        }
+    }
+    let told = counts(ids.iter().map(String::as_str));
+    assert!(told.values().all(|count| *count == 1), "an alert was told twice");
+    let stored = stored_alerts(&state);
+    assert_eq!(told.len(), stored.lines().count(), "all alerts of the store were told");
+    assert!(told.len() > 5, "{} alerts", told.len());
+
+    assert_replays_to_the_same(&state, dir.path(), &loud);
+}
+
+/// The journal, in a fresh engine with other workers, says what was said live.
+fn assert_replays_to_the_same(state: &Path, out: &Path, set: &[&str]) {
+    for workers in ["1", "3"] {
+        let (alerts, events) = (out.join("again.alerts"), out.join("again.events"));
+        let mut command = program();
+        command.arg("replay").arg(state).args(["--json", "--workers", workers]);
+        command.arg("--alerts").arg(&alerts).arg("--events").arg(&events);
+        for set in set {
+            command.args(["--set", set]);
+        }
+        let ended = run(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let again = fs::read_to_string(&alerts).unwrap();
+        for (live, again) in stored_alerts(state).lines().zip(again.lines()) {
+            assert_eq!(live, again);
+        }
+        assert_eq!(stored_alerts(state).lines().count(), again.lines().count());
+        assert!(stored_events(state, set) == fs::read(&events).unwrap(), "events differ");
+    }
+}
+
+#[test]
+fn a_stop_under_load_is_quick_and_keeps_what_was_taken() {
+    for round in 0..5 {
+        let dir = folder();
+        let state = dir.path().join("state");
+        let live = Live::start(&state, dir.path(), &[]);
+        let port = live.tcp;
+        // Flat out, each line in its place, until nobody takes any more.
+        let flood: Vec<_> = (0..2)
+            .map(|who| {
+                std::thread::spawn(move || {
+                    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                    let mut number = 0_u64;
+                    loop {
+                        let mut text = String::new();
+                        for _ in 0..500 {
+                            let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+                            text.push_str(&format!(
+                                "<34>flood{who}-{number} session of 10.{}.{}.{} opened\n",
+                                spread >> 16 & 255,
+                                spread >> 8 & 255,
+                                spread & 255
+                            ));
+                            number += 1;
+                        }
+                        if stream.write_all(text.as_bytes()).is_err() {
+                            return number;
+                        }
+                    }
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(700 + 200 * round));
+        let started = Instant::now();
+        live.process.signal("TERM");
+        let ended = live.process.wait();
+        let took = started.elapsed();
+        let sent: Vec<u64> = flood.into_iter().map(|flood| flood.join().unwrap()).collect();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(took <= Duration::from_secs(10), "round {round}: it took {took:?}");
+        let summary = ended.summary();
+        assert_eq!(summary["dropped"], 0, "{summary}");
+        println!("round {round}: {} events, stopped in {took:?}", summary["events"]);
+
+        // What is left is worked off by the next start, and nothing is missing in between.
+        let next = Live::start(&state, dir.path(), &["shutdown_timeout_s=80"]);
+        let left = next.stop().summary();
+        let texts = assert_all_found(&state);
+        for (who, sent) in sent.into_iter().enumerate() {
+            let numbers = numbers(&texts, &format!("flood{who}-"));
+            assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "a line is missing");
+            assert!(numbers.len() as u64 <= sent);
+        }
+        let events = |summary: &serde_json::Value| summary["events"].as_u64().unwrap();
+        assert!(events(&summary) + events(&left) >= texts.len() as u64);
+        assert!(texts.len() > 10_000, "{} events are no load", texts.len());
+    }
+}
+
+/// A state folder that has something in it, and was left in good order.
+fn used(dir: &Path) -> PathBuf {
+    let (state, log) = (dir.join("state"), dir.join("used.log"));
+    let text: String = (0..5_000).map(|n| format!("line {n} of the used state\n")).collect();
+    fs::write(&log, text).unwrap();
+    let mut command = program();
+    command.arg("replay").arg(&log).arg("--state").arg(&state).arg("-q");
+    assert_eq!(run(command).code, Some(0));
+    state
+}
+
+/// What `run` says of a state folder that it cannot use.
+fn refused(state: &Path) -> (Option<i32>, String) {
+    let mut command = program();
+    command.arg("run").arg("--state").arg(state);
+    command.args(["--set", "receivers.syslog_enabled=false"]);
+    let ended = run(command);
+    (ended.code, ended.stderr)
+}
+
+#[test]
+fn a_state_folder_in_use_is_refused_in_one_line() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let live = Live::start(&state, dir.path(), &[]);
+    let (code, said) = refused(&state);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.starts_with("error: ") && said.contains("is in use by"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    live.stop();
+}
+
+#[test]
+fn a_state_folder_of_another_version_is_refused_in_one_line() {
+    let dir = folder();
+    let state = used(dir.path());
+    fs::write(state.join("VERSION"), "99\n").unwrap();
+    let (code, said) = refused(&state);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("has version 99, this program reads version"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// The only segment of a journal.
+fn segment(state: &Path) -> PathBuf {
+    let mut segments: Vec<PathBuf> = fs::read_dir(state.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "seg"))
+        .collect();
+    assert_eq!(segments.len(), 1);
+    segments.remove(0)
+}
+
+#[test]
+fn a_flipped_byte_in_the_journal_is_named_and_not_guessed() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 4;
+    fs::write(&path, &bytes).unwrap();
+    let (code, said) = refused(&state);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains(path.file_name().unwrap().to_str().unwrap()), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "nothing was cut or repaired unasked");
+}
+
+#[test]
+fn a_torn_tail_is_cut_named_and_gone_on_behind() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let live = Live::start(&state, dir.path(), &[]);
+    for text in ["before the tear", "torn"] {
+        live.connect().write_all(format!("<34>{text}\n").as_bytes()).unwrap();
+        until(text, || journaled(&state).contains(&format!("<34>{text}")));
+    }
+    live.process.kill();
+    let path = segment(&state);
+    let bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(4).rposition(|bytes| bytes == b"torn").unwrap();
+    fs::write(&path, &bytes[..at + 2]).unwrap();
+    let live = Live::start(&state, dir.path(), &[]);
+    live.connect().write_all(b"<34>after the tear\n").unwrap();
+    until("the probe", || journaled(&state).contains(&"<34>after the tear".to_owned()));
+    let said = live.process.stderr();
+    assert!(said.contains(path.file_name().unwrap().to_str().unwrap()), "{said}");
+    live.stop();
+    assert_eq!(assert_all_found(&state), ["<34>before the tear", "<34>after the tear"]);
+}
+
+#[test]
+fn a_journal_that_ends_before_the_checkpoint_is_refused_in_one_line() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let len = fs::metadata(&path).unwrap().len();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 5).unwrap();
+    let (code, said) = refused(&state);
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("ends in epoch"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_worker_that_panics_ends_the_process_with_70() {
+    // A worker that has to put state aside and has nowhere to put it cannot go on.
+    let dir = folder();
+    let log = dir.path().join("many.log");
+    let mut file = std::io::BufWriter::new(File::create(&log).unwrap());
+    for n in 0..120_000 {
+        writeln!(file, "login of 10.{}.{}.{} done", n >> 16, n >> 8 & 255, n & 255).unwrap();
+    }
+    file.flush().unwrap();
+    for workers in ["1", "2"] {
+        let mut command = program();
+        command.arg("replay").arg(&log).args(["--workers", workers]);
+        command.args(["--set", "state.memory_mb=16"]).env("TMPDIR", dir.path().join("nowhere"));
+        let started = Instant::now();
+        let ended = run(command);
+        assert_eq!(ended.code, Some(70), "{workers} workers: {ended:?}");
+        assert!(ended.stderr.contains("a folder for state"), "{}", ended.stderr);
+        assert!(started.elapsed() < Duration::from_secs(60));
+    }
+}
