@@ -13,14 +13,14 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::generic::operator::empty;
 
 use crate::logic::{Stage, stage};
-use crate::score::features::{self, FEATURE_NAMES, Features, Scale};
+use crate::score::features::{self, Features, Scale};
 use crate::score::half_space::{self, HalfSpace};
 use crate::score::opinion::{Opinion, Surprise};
 use crate::score::rarity::{self, Rarity};
 use crate::state::{Changes, Ledger, Store, model_key};
 use crate::types::hash::Map;
 use crate::types::summary::Mergeable;
-use crate::types::{Contribution, Detector, NO_OPINION, Share, Texts};
+use crate::types::{Grounds, NO_OPINION, Note, Share, Texts};
 
 /// How the models remember, and from which surprise on they say why.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +31,9 @@ pub struct Options {
     pub features: features::Options,
     /// Templates.
     pub rarity: rarity::Options,
-    /// Less surprising events get no sentence. At most the floor of the decision.
+    /// Less surprising events are not explained. At most the floor of the decision.
     pub explain_from: Surprise,
 }
-
-/// How many events of a share get a sentence; the others are judged all the same.
-pub const NOTES_MAX: usize = 4_096;
 
 /// What one epoch brought.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -138,29 +135,18 @@ impl Content {
                 let surprise = [known.surprise, millionths(unusual)];
                 batch.events[at].surprise = surprise;
 
-                if share.notes.len() >= NOTES_MAX {
-                    continue;
-                }
                 if let Some(opinion) = known.rare.filter(|_| explain(surprise[0])) {
-                    let text = texts.get(&event.template).map_or("", |template| &template.text);
-                    let evidence = self.rarity.evidence(event.template);
-                    share.notes.entry(event.seq).or_default().push(Contribution {
-                        detector: Detector::RareTemplate,
-                        p: opinion.p(),
-                        rank_p: None,
-                        why: evidence.sentence(format_args!("template `{text}`"), "anywhere"),
-                    });
+                    let rarity::Evidence { seen, events, kinds } =
+                        self.rarity.evidence(event.template);
+                    let grounds = Grounds::Rare { seen, events, kinds };
+                    share.notes.push(Note { seq: event.seq, p: opinion.p(), grounds });
                 }
                 let unusual = unusual.filter(|_| explain(surprise[1]));
                 if let (Some(opinion), Some(point)) = (unusual, point) {
-                    let names = self.half_space.isolating(&point).map(|at| FEATURE_NAMES[at]);
+                    let features = self.half_space.isolating(&point).map(|at| at as u8);
                     let own = self.scale.knows(event.template);
-                    share.notes.entry(event.seq).or_default().push(Contribution {
-                        detector: Detector::UnusualContent,
-                        p: opinion.p(),
-                        rank_p: None,
-                        why: half_space::sentence(names, opinion, own),
-                    });
+                    let grounds = Grounds::Unusual { features, own };
+                    share.notes.push(Note { seq: event.seq, p: opinion.p(), grounds });
                 }
             }
         }

@@ -10,10 +10,15 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 
 use crate::logic::{Parcel, Stage, stage};
-use crate::score::opinion::{Surprise, score01};
+use crate::score::features::FEATURE_NAMES;
+use crate::score::opinion::{Opinion, Surprise, score01};
+use crate::score::{half_space, rarity};
 use crate::state::Ledger;
 use crate::types::finding::{AlertEntity, MESSAGE_MAX};
-use crate::types::{Alert, Batch, Detector, EntityId, Event, Finding, NO_OPINION, Rule, Share};
+use crate::types::{
+    Alert, Batch, Contribution, Detector, EntityId, Event, Finding, Grounds, NO_OPINION, Note,
+    Rule, Share, Texts,
+};
 
 /// What reaches the worker that an event landed on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,10 +94,11 @@ impl Reporter {
     fn alert(&self, share: &Share, id: u128, finding: Finding) -> Option<Alert> {
         let (batch, event) = share.find(finding.seq)?;
         let mut contributions = finding.contributions.clone();
-        for note in share.notes.get(&finding.seq).into_iter().flatten() {
+        for note in share.notes_on(finding.seq) {
+            let note = contribution(note, event.template, &share.texts);
             match contributions.iter_mut().find(|known| known.detector == note.detector) {
-                Some(known) => known.why.clone_from(&note.why),
-                None => contributions.push(note.clone()),
+                Some(known) => known.why = note.why,
+                None => contributions.push(note),
             }
         }
         let template = share.texts.get(&event.template).map_or("", |template| &template.text);
@@ -149,6 +155,23 @@ impl Reporter {
         }
         Some(alert)
     }
+}
+
+/// A note in words. `texts` are the templates as of the epoch.
+fn contribution(note: &Note, template: u64, texts: &Texts) -> Contribution {
+    let (detector, why) = match note.grounds {
+        Grounds::Rare { seen, events, kinds } => {
+            let text = texts.get(&template).map_or("", |template| &template.text);
+            let evidence = rarity::Evidence { seen, events, kinds };
+            let why = evidence.sentence(format_args!("template `{text}`"), "anywhere");
+            (Detector::RareTemplate, why)
+        }
+        Grounds::Unusual { features, own } => {
+            let names = features.map(|at| FEATURE_NAMES[usize::from(at)]);
+            (Detector::UnusualContent, half_space::sentence(names, Opinion::new(note.p), own))
+        }
+    };
+    Contribution { detector, p: note.p, rank_p: None, why }
 }
 
 /// −log₁₀ of each weight's share of all, in millionths.

@@ -1,12 +1,10 @@
 //! A worker's share of an epoch, as it goes through the stages that stay where it landed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::{Batch, Block, Event};
-use super::finding::Contribution;
 use super::hash::Map;
 use super::time::EventTime;
 
@@ -45,8 +43,40 @@ pub struct Share {
     pub watermark: EventTime,
     /// The templates as of this epoch.
     pub texts: Arc<Texts>,
-    /// What detectors say of single events, where it is worth saying, by sequence number.
-    pub notes: BTreeMap<u64, Vec<Contribution>>,
+    /// What detectors say of single events, where it is worth saying, in sequence order.
+    pub notes: Vec<Note>,
+}
+
+/// What a detector says of one event, not yet in words: few events ever become alerts.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// The event's sequence number.
+    pub seq: u64,
+    /// How probable something as odd is, in (0, 1].
+    pub p: f64,
+    /// What it rests on.
+    pub grounds: Grounds,
+}
+
+/// What an opinion of a single event rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grounds {
+    /// Its template is rare: seen so often, among so many events of so many kinds.
+    Rare {
+        /// How often it was seen.
+        seen: u64,
+        /// Among how many events.
+        events: u64,
+        /// Of how many kinds.
+        kinds: u64,
+    },
+    /// Its content is unlike that of others.
+    Unusual {
+        /// The two features that set it apart most, by number.
+        features: [u8; 2],
+        /// Whether it is compared with events of its own template.
+        own: bool,
+    },
 }
 
 impl Share {
@@ -54,7 +84,13 @@ impl Share {
     #[must_use]
     pub fn new(end: EpochEnd, batches: Vec<Batch>) -> Self {
         let (watermark, texts) = (EventTime::MIN, Arc::default());
-        Share { end, batches, watermark, texts, notes: BTreeMap::new() }
+        Share { end, batches, watermark, texts, notes: Vec::new() }
+    }
+
+    /// What is noted of an event.
+    pub fn notes_on(&self, seq: u64) -> impl Iterator<Item = &Note> {
+        let from = self.notes.partition_point(|note| note.seq < seq);
+        self.notes[from..].iter().take_while(move |note| note.seq == seq)
     }
 
     /// All events with the batches that they are in.

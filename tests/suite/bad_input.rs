@@ -139,7 +139,7 @@ fn cases() -> Vec<Case> {
             vec![event("<192>just too high").flag("bad_priority")],
         ),
         tcp("an empty priority", "<>none\n", vec![event("<>none").flag("bad_priority")]),
-        tcp("no priority", "none at all\n", vec![event("none at all")]),
+        tcp("no priority", "none at all\n", vec![event("none at all").flag("bad_priority")]),
         tcp(
             "a priority of 4 kB",
             digits.clone(),
