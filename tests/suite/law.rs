@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seerflow_dataflow::storage::Storage;
 
@@ -143,8 +143,13 @@ fn killed(input: &Path, out: &Path, reference: &Told, templates: &[(u64, String)
     };
     fs::remove_file(out.join("alerts.ndjson")).unwrap();
     fs::remove_file(out.join("events.ndjson")).unwrap();
+    let marker = || {
+        let stored = Storage::open_for_reading(&state).ok()?;
+        stored.checkpoint().ok()?.map(|marker| marker.epoch)
+    };
     let (mut kills, mut resumed) = (0, 0);
     for round in 0..8 {
+        let before = marker();
         let mut process = Process::start(command(round), out);
         std::thread::sleep(chance.millis(40, 500));
         if round % 2 == 0 {
@@ -153,16 +158,18 @@ fn killed(input: &Path, out: &Path, reference: &Told, templates: &[(u64, String)
             process.signal("STOP");
             std::thread::sleep(Duration::from_millis(1_050));
             process.signal("CONT");
-            std::thread::sleep(chance.millis(60, 400));
+            let end = Instant::now() + Duration::from_secs(10);
+            while process.is_running() && marker() == before && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::thread::sleep(chance.millis(0, 100));
         }
         if !process.is_running() {
             break;
         }
         assert!(process.kill());
         kills += 1;
-        let stored = Storage::open_for_reading(&state);
-        let marker = stored.ok().and_then(|storage| storage.checkpoint().unwrap());
-        resumed += u32::from(marker.is_some());
+        resumed += u32::from(marker().is_some());
     }
     assert!(kills >= 2 && resumed >= 1, "{kills} kills, {resumed} of them behind a checkpoint");
     println!("{kills} kills, {resumed} of them behind a checkpoint");
