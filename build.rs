@@ -1,4 +1,4 @@
-//! Puts the rules of `rules/builtin` into the program: a list of names and texts.
+//! Puts the rules of `rules/builtin` and their cases into the program: lists of names and texts.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,23 @@ fn main() {
     let mut files = Vec::new();
     find(&root.join("rules/builtin"), &mut files);
     files.sort();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to"));
+    for (end, list) in [(".yml", "builtin_rules.rs"), (".cases.jsonl", "builtin_cases.rs")] {
+        let ends = |file: &&PathBuf| file.to_string_lossy().ends_with(end);
+        let code = code(&root, files.iter().filter(ends));
+        fs::write(out.join(list), code).expect("the build folder can be written");
+    }
+}
+
+/// The list of files as Rust.
+fn code<'f>(root: &Path, files: impl Iterator<Item = &'f PathBuf>) -> String {
     let mut code = String::from("&[\n");
     for file in files {
-        let name = file.strip_prefix(&root).expect("it was found there").display().to_string();
+        let name = file.strip_prefix(root).expect("it was found there").display().to_string();
         writeln!(code, "    ({name:?}, include_str!({file:?})),").expect("memory takes it");
     }
     code.push(']');
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to"));
-    fs::write(out.join("builtin_rules.rs"), code).expect("the build folder can be written");
+    code
 }
 
 fn find(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -27,7 +36,7 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("a folder can be read").path();
         if path.is_dir() {
             find(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "yml") {
+        } else {
             files.push(path);
         }
     }

@@ -5,28 +5,24 @@
 //! `.tar.xz`). They are read in the order of their names, so the same files are the same set on
 //! every machine. What cannot be used is one line of warning, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+pub mod files;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use operators::sigma::{
-    self, Active, Diagnostic, Document, Gravity, Options, Parsed, Pipeline, Report, RuleSet,
+    Active, Diagnostic, Document, Gravity, Meta, Options, Parsed, Pipeline, Report, RuleSet,
     Status, fields,
 };
 use operators::types::Span;
 
+use self::files::{Files, Want};
 use crate::config::settings::Settings;
-
-/// How many bytes an archive may hold, unpacked; what comes after is not read.
-pub const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
-/// How many files are read in all.
-pub const FILES_MAX: usize = 200_000;
-/// A longer file is no rule; that much is read, so that the reader of rules can say so.
-const FILE_BYTES_MAX: u64 = sigma::yaml::BYTES_MAX as u64 + 1;
 
 /// The rules that come with the program, by name.
 pub static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin_rules.rs"));
+/// Their cases, by name.
+pub static BUILTIN_CASES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin_cases.rs"));
 
 /// Rules and pipelines as they were found.
 #[derive(Debug, Default)]
@@ -35,35 +31,31 @@ pub struct Loaded {
     pub active: Active,
     /// What became of the documents.
     pub report: Report,
-    /// How many rules were left out because they say that they are deprecated or unsupported.
+    /// How many documents there are, as far as files could be read.
+    pub documents: usize,
+    /// How many documents were left out because they say that they are deprecated or unsupported.
     pub left_out: usize,
     /// What could not be read at all, in words.
     pub unreadable: Vec<String>,
 }
 
-/// A file and what is in it.
-type Named = (String, Vec<u8>);
-
 /// Loads what the configuration names.
 #[must_use]
 pub fn load(settings: &Settings) -> Loaded {
-    let mut loaded = Loaded::default();
-    let rules = &settings.rules;
-    let mut files: Vec<Named> = Vec::new();
-    if rules.builtin {
-        files.extend(
-            BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())),
-        );
-    }
-    let folders: Vec<PathBuf> =
-        rules.dirs.iter().chain(&settings.correlation.rule_dirs).cloned().collect();
-    files.extend(read(&folders, &mut loaded.unreadable));
-    let pipelines = pipelines(&rules.pipelines, &mut loaded);
+    let files = Files::configured(settings, Want::Rules);
+    let parsed = files.parse();
+    compile(parsed, files.unreadable, settings)
+}
 
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut parsed = sigma::parse_all(&files, threads.min(8));
-    drop(files);
+/// Makes of documents what the engine works with, with the pipelines that the configuration
+/// names. `unreadable` is what could not be read before.
+#[must_use]
+pub fn compile(mut parsed: Vec<Parsed>, unreadable: Vec<String>, settings: &Settings) -> Loaded {
+    let mut loaded = Loaded { unreadable, ..Loaded::default() };
+    let pipelines = pipelines(&settings.rules.pipelines, &mut loaded);
     for file in &mut parsed {
+        let broken = file.diagnostics.iter().filter(|said| said.gravity == Gravity::Error);
+        loaded.documents += file.documents.len() + broken.count();
         loaded.left_out += leave_out(file);
     }
     let options = Options { placeholders: BTreeMap::new() };
@@ -92,172 +84,35 @@ fn line(diagnostic: &Diagnostic) -> String {
     diagnostic.to_string().replace("\n  hint: ", "; ").replace('\n', " ")
 }
 
-/// Leaves out rules that say themselves that they are not to be used; how many those are.
+/// Leaves out documents that say themselves that they are not to be used, and what there is to say
+/// of them; how many those are.
 fn leave_out(file: &mut Parsed) -> usize {
-    let before = file.documents.len();
-    file.documents.retain(|document| match document {
-        Document::Rule(rule) => {
-            !matches!(rule.meta.status, Some(Status::Deprecated | Status::Unsupported))
-        }
-        _ => true,
-    });
-    before - file.documents.len()
+    let is_used = |document: &Document| {
+        let status = meta(document).status;
+        !matches!(status, Some(Status::Deprecated | Status::Unsupported))
+    };
+    let whole = file.documents.len();
+    file.documents.retain(is_used);
+    let broken = |said: &&Diagnostic| said.retired && said.gravity == Gravity::Error;
+    let broken = file.diagnostics.iter().filter(broken).count();
+    file.diagnostics.retain(|said| !said.retired);
+    whole - file.documents.len() + broken
 }
 
-/// The files with rules in folders and archives, each once, in the order of their names.
-pub fn read(paths: &[PathBuf], unreadable: &mut Vec<String>) -> Vec<Named> {
-    let mut files = Vec::new();
-    let mut seen = BTreeSet::new();
-    for path in paths {
-        for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
-            let entry = match entry {
-                Ok(entry) if entry.file_type().is_file() => entry,
-                Ok(_) => continue,
-                Err(error) => {
-                    unreadable.push(format!("rules cannot be read: {error}"));
-                    continue;
-                }
-            };
-            let Some(kind) = Kind::of(entry.path()) else { continue };
-            if files.len() >= FILES_MAX {
-                unreadable.push(format!(
-                    "{}: not read, as there are more than {FILES_MAX} files",
-                    entry.path().display()
-                ));
-                return files;
-            }
-            let real = entry.path().canonicalize().unwrap_or_else(|_| entry.path().to_owned());
-            if !seen.insert(real) {
-                continue;
-            }
-            let before = files.len();
-            if let Err(error) = read_one(entry.path(), kind, &mut files) {
-                unreadable.push(format!("{}: {error}", entry.path().display()));
-            }
-            files[before..].sort_by(|a, b| a.0.cmp(&b.0));
-        }
+/// What a document of any kind says of itself.
+#[must_use]
+pub fn meta(document: &Document) -> &Meta {
+    match document {
+        Document::Rule(rule) => &rule.meta,
+        Document::Correlation(correlation) => &correlation.meta,
+        Document::Filter(filter) => &filter.meta,
     }
-    files
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Yaml,
-    Zip,
-    Tar,
-    TarGz,
-    TarXz,
-}
-
-impl Kind {
-    fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let kinds = [
-            (".yml", Kind::Yaml),
-            (".yaml", Kind::Yaml),
-            (".zip", Kind::Zip),
-            (".tar", Kind::Tar),
-            (".tar.gz", Kind::TarGz),
-            (".tgz", Kind::TarGz),
-            (".tar.xz", Kind::TarXz),
-            (".txz", Kind::TarXz),
-        ];
-        kinds.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| kind)
-    }
-}
-
-fn read_one(path: &Path, kind: Kind, files: &mut Vec<Named>) -> io::Result<()> {
-    let file = File::open(path)?;
-    let label = path.display().to_string();
-    match kind {
-        Kind::Yaml => {
-            let mut bytes = Vec::new();
-            file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-            files.push((label, bytes));
-            Ok(())
-        }
-        Kind::Zip => unzip(file, &label, files),
-        Kind::Tar => untar(file, &label, files),
-        Kind::TarGz => untar(flate2::read::MultiGzDecoder::new(file), &label, files),
-        Kind::TarXz => {
-            let mut tar = Capped { bytes: Vec::new() };
-            lzma_rs::xz_decompress(&mut BufReader::new(file), &mut tar)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{error}")))?;
-            untar(&tar.bytes[..], &label, files)
-        }
-    }
-}
-
-/// Takes no more than [`ARCHIVE_BYTES_MAX`].
-struct Capped {
-    bytes: Vec<u8>,
-}
-
-impl Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() as u64 + bytes.len() as u64 > ARCHIVE_BYTES_MAX {
-            return Err(too_large());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn too_large() -> io::Error {
-    let reason = format!("the archive holds more than {ARCHIVE_BYTES_MAX} bytes");
-    io::Error::new(io::ErrorKind::FileTooLarge, reason)
-}
-
-fn untar(reader: impl Read, label: &str, files: &mut Vec<Named>) -> io::Result<()> {
-    let mut archive = tar::Archive::new(reader.take(ARCHIVE_BYTES_MAX));
-    for entry in archive.entries()? {
-        let entry = entry?;
-        let path = entry.path()?.into_owned();
-        if !entry.header().entry_type().is_file() || Kind::of(&path) != Some(Kind::Yaml) {
-            continue;
-        }
-        if files.len() >= FILES_MAX {
-            return Err(io::Error::other(format!("there are more than {FILES_MAX} files")));
-        }
-        let name = path.strip_prefix(".").unwrap_or(&path).display();
-        let name = format!("{label}/{name}");
-        let mut bytes = Vec::new();
-        entry.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-        files.push((name, bytes));
-    }
-    Ok(())
-}
-
-fn unzip(file: File, label: &str, files: &mut Vec<Named>) -> io::Result<()> {
-    let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
-    let mut left = ARCHIVE_BYTES_MAX;
-    for index in 0..archive.len() {
-        let entry = archive.by_index(index)?;
-        // A name in no known encoding is no name that ends in `.yml`.
-        let Ok(name) = entry.name().map(std::borrow::Cow::into_owned) else { continue };
-        if !entry.is_file() || Kind::of(Path::new(&name)) != Some(Kind::Yaml) {
-            continue;
-        }
-        if files.len() >= FILES_MAX {
-            return Err(io::Error::other(format!("there are more than {FILES_MAX} files")));
-        }
-        let name = format!("{label}/{name}");
-        let mut bytes = Vec::new();
-        entry.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-        left = left.checked_sub(bytes.len() as u64).ok_or_else(too_large)?;
-        files.push((name, bytes));
-    }
-    Ok(())
 }
 
 /// The pipelines in files and folders, in the order of their names.
 fn pipelines(paths: &[PathBuf], loaded: &mut Loaded) -> Vec<Pipeline> {
     let mut pipelines = Vec::new();
-    for (name, bytes) in read(paths, &mut loaded.unreadable) {
+    for (name, bytes) in files::read(paths, Want::Rules, &mut loaded.unreadable) {
         let (read, said) = fields::parse(&name, &bytes);
         pipelines.extend(read);
         loaded.report.diagnostics.extend(said);
@@ -271,51 +126,21 @@ mod tests {
 
     const RULE: &str = "title: t\nlogsource: {product: linux}\ndetection: {a: [x], condition: a}\n";
 
-    fn names(dir: &Path) -> (Vec<String>, Vec<String>) {
-        let mut unreadable = Vec::new();
-        let files = read(&[dir.to_owned(), dir.to_owned()], &mut unreadable);
-        let prefix = format!("{}/", dir.display());
-        (files.into_iter().map(|(name, _)| name.replace(&prefix, "")).collect(), unreadable)
-    }
-
     #[test]
-    fn folders_and_archives_are_read_in_the_order_of_names_and_each_file_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        std::fs::create_dir_all(at("b/c")).unwrap();
-        for name in ["z.yml", "b/c/x.yaml", "b/a.yml", "b/readme.md", "b/a.cases.jsonl"] {
-            std::fs::write(at(name), RULE).unwrap();
-        }
-        let mut tar = tar::Builder::new(Vec::new());
-        for name in ["./two.yml", "one.yml", "three.txt"] {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(RULE.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, RULE.as_bytes()).unwrap();
-        }
-        let tar = tar.into_inner().unwrap();
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gz.write_all(&tar).unwrap();
-        std::fs::write(at("c.tar.gz"), gz.finish().unwrap()).unwrap();
-        let mut xz = Vec::new();
-        lzma_rs::xz_compress(&mut &tar[..], &mut xz).unwrap();
-        std::fs::write(at("d.tar.xz"), xz).unwrap();
-        std::fs::write(at("broken.zip"), b"PK, and no more").unwrap();
-        let (read, unreadable) = names(dir.path());
-        assert_eq!(
-            read,
-            [
-                "b/a.yml",
-                "b/c/x.yaml",
-                "c.tar.gz/one.yml",
-                "c.tar.gz/two.yml",
-                "d.tar.xz/one.yml",
-                "d.tar.xz/two.yml",
-                "z.yml"
-            ]
-        );
-        assert_eq!(unreadable.len(), 1);
-        assert!(unreadable[0].contains("broken.zip: "), "{unreadable:?}");
+    fn what_says_that_it_is_not_to_be_used_is_left_out_even_if_it_is_broken() {
+        let retired = ["deprecated", "Unsupported"];
+        let text = |status: &str, rule: &str| format!("status: {status}\n{rule}");
+        let broken = RULE.replace("{a: [x]", "{a: {f|containz: x}");
+        let texts = retired.iter().flat_map(|status| [text(status, RULE), text(status, &broken)]);
+        let texts: Vec<String> = texts.chain([text("test", RULE), text("test", &broken)]).collect();
+        let named = |(at, text): (usize, String)| (format!("{at}.yml"), text.into_bytes());
+        let rules = texts.into_iter().enumerate().map(named).collect();
+        let files = Files { rules, ..Files::default() };
+        let settings = crate::config::load(&Default::default()).unwrap().settings;
+        let loaded = compile(files.parse(), Vec::new(), &settings);
+        assert_eq!((loaded.documents, loaded.left_out), (6, 4));
+        assert_eq!((loaded.report.rules, loaded.report.refused), (1, 1));
+        assert_eq!(loaded.warnings().count(), 1);
     }
 
     #[test]

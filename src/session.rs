@@ -125,11 +125,23 @@ impl Session {
     /// # Errors
     /// If the state cannot be used, or the system gives no threads.
     pub fn start(settings: &Settings, plan: Plan) -> Result<Session, Failure> {
-        let Plan { workers, state, pace, event_lines, outlet } = plan;
         let loaded = rules::load(settings);
         for warning in loaded.warnings() {
             tracing::warn!("{warning}");
         }
+        Session::start_with(settings, plan, loaded)
+    }
+
+    /// [`start`](Self::start) with these rules instead of those that the configuration names.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        settings: &Settings,
+        plan: Plan,
+        loaded: rules::Loaded,
+    ) -> Result<Session, Failure> {
+        let Plan { workers, state, pace, event_lines, outlet } = plan;
         let counts = Rules {
             used: (loaded.report.rules + loaded.report.correlations) as u64,
             refused: loaded.report.refused as u64,

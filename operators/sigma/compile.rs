@@ -188,6 +188,17 @@ impl RuleSet {
         (set, report)
     }
 
+    /// A set without rules that tells these log sources apart, as far as there is room for them:
+    /// to name the views of a record.
+    #[must_use]
+    pub fn of_log_sources(sources: &[LogSource]) -> RuleSet {
+        let mut set = RuleSet::default();
+        for source in sources {
+            set.views.want(source);
+        }
+        set
+    }
+
     /// How many rules there are.
     #[must_use]
     pub fn len(&self) -> usize {

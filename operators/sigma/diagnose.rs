@@ -68,6 +68,8 @@ pub struct Diagnostic {
     pub hint: Option<String>,
     /// The title of the rule, if it got that far.
     pub rule: Option<String>,
+    /// Whether the document says of itself that it is deprecated or unsupported.
+    pub retired: bool,
 }
 
 fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -125,6 +127,7 @@ impl Fault {
             reason: self.reason,
             hint: self.hint,
             rule: rule.map(str::to_owned),
+            retired: false,
         }
     }
 }

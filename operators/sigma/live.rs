@@ -18,8 +18,8 @@ use crate::types::{Batch, Event, Span};
 /// How many past sets are remembered for epochs that are still on their way.
 const PAST_MAX: usize = 16;
 
-/// A rule set and the pipelines that records go through before.
-#[derive(Debug, Default)]
+/// A rule set and the pipelines that records go through before. Cheap to clone: the set is shared.
+#[derive(Clone, Debug, Default)]
 pub struct Active {
     /// The rules.
     pub rules: Arc<RuleSet>,

@@ -432,15 +432,19 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
             continue;
         }
         let title = node.get("title").and_then(Node::scalar).map(str::to_owned);
-        let mut said = Vec::new();
+        let (mut said, mut retired) = (Vec::new(), false);
         match collection.next(node).and_then(|node| match node {
-            Some(node) => document(&node, &file, &mut said).map(Some),
+            Some(node) => {
+                retired = is_retired(&node);
+                document(&node, &file, &mut said).map(Some)
+            }
             None => Ok(None),
         }) {
             Ok(document) => parsed.documents.extend(document),
             Err(fault) => said.push((Gravity::Error, fault)),
         }
-        parsed.diagnostics.extend(super::detection::diagnostics(said, &file, title.as_deref()));
+        let said = super::detection::diagnostics(said, &file, title.as_deref());
+        parsed.diagnostics.extend(said.map(|said| Diagnostic { retired, ..said }));
     }
     parsed
 }
@@ -467,6 +471,13 @@ where
         }
         parsed
     })
+}
+
+/// Whether a document says of itself that it is not to be used.
+fn is_retired(node: &Node) -> bool {
+    let status = node.get("status").and_then(Node::scalar).unwrap_or_default();
+    let retired = [Status::Deprecated, Status::Unsupported];
+    retired.iter().any(|one| status.trim().eq_ignore_ascii_case(one.name()))
 }
 
 fn not_text(bytes: &[u8], valid: usize) -> Fault {

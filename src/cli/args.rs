@@ -1,11 +1,17 @@
 //! The command line: verbs, flags and their help.
 
+mod rules;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use operators::types::{Kind, Severity};
 
+pub use self::rules::{
+    RuleKind, RulesCoverageArgs, RulesFilter, RulesLintArgs, RulesListArgs, RulesShowArgs,
+    RulesTestArgs, RulesVerb,
+};
 use super::numbers::TimeArgument;
 use super::style::Color;
 use crate::config::Flag;
@@ -471,8 +477,9 @@ pub struct TemplatesArgs {
   seerflow-dataflow explain 2f1c --json
   tail -3 /var/log/auth.log | seerflow-dataflow explain --line - --json
 
-Without state there is no history: of a line, everything but how rare its template is. The exit
-code is 1 if there is no such alert, or more than one.")]
+Of a line are shown its parts, its template, its entities, what rules read of it, and the rules
+that match or that come nearest to it. Without state there is no history: everything but how rare
+its template is. The exit code is 1 if there is no such alert, or more than one.")]
 pub struct ExplainArgs {
     /// The alert's id, or enough of its beginning, 4 characters or more; the newest without it
     #[arg(value_name = "ALERT_ID", conflicts_with = "line")]
@@ -486,71 +493,6 @@ pub struct ExplainArgs {
     /// The state folder, instead of `state.dir`
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-}
-
-/// What `rules` can do.
-#[derive(Clone, Debug, Subcommand)]
-pub enum RulesVerb {
-    /// Lists the rules in use
-    #[command(after_help = "Examples:
-  seerflow-dataflow rules list --level high
-  seerflow-dataflow rules list --set 'rules.dirs=[./rules]' --json")]
-    List(RulesListArgs),
-    /// Shows one rule
-    #[command(after_help = "Example:\n  seerflow-dataflow rules show 'SSH brute force'")]
-    Show(RulesShowArgs),
-    /// Checks rules and says, of each that cannot be used, why
-    #[command(after_help = "Examples:
-  seerflow-dataflow rules lint ./rules
-  seerflow-dataflow rules lint                     the folders of the configuration
-
-The exit code is 1 if a rule cannot be used.")]
-    Lint(RulesPathsArgs),
-    /// Runs the cases beside rules: what must match, and what must not
-    #[command(after_help = "Examples:
-  seerflow-dataflow rules test ./rules
-  seerflow-dataflow rules test rules/builtin/brute_force.yml
-
-Cases are in NAME.cases.jsonl beside NAME.yml. The exit code is 1 if one of them fails.")]
-    Test(RulesPathsArgs),
-    /// Shows which ATT&CK tactics and techniques the rules cover
-    #[command(after_help = "Example:\n  seerflow-dataflow rules coverage --json")]
-    Coverage(RulesListArgs),
-}
-
-/// Arguments of `rules list` and `rules coverage`.
-#[derive(Clone, Debug, Args)]
-pub struct RulesListArgs {
-    /// Of this level or above: informational, low, medium, high, critical
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
-    pub level: Option<Level>,
-    /// Whose title, id or tags hold this text
-    #[arg(long, value_name = "TEXT")]
-    pub grep: Option<String>,
-    /// Prints one JSON object on a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `rules show`.
-#[derive(Clone, Debug, Args)]
-pub struct RulesShowArgs {
-    /// The rule's id or title, or enough of its beginning
-    pub rule: String,
-    /// Prints one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `rules lint` and `rules test`.
-#[derive(Clone, Debug, Args)]
-pub struct RulesPathsArgs {
-    /// Files or folders; the ones of the configuration without any
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// Prints one JSON object on a line
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Arguments of `validate`.

@@ -25,18 +25,18 @@ pub fn explain(global: &Global, args: &ExplainArgs) -> Outcome {
 const LABEL_WIDTH: usize = 16;
 
 /// What is said of something, part by part.
-struct Account {
+pub(super) struct Account {
     palette: Palette,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Account {
-    fn new(palette: Palette) -> Self {
+    pub(super) fn new(palette: Palette) -> Self {
         Account { palette, text: String::new() }
     }
 
     /// Begins a part.
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -44,13 +44,13 @@ impl Account {
     }
 
     /// A named value of the part. The value must be safe for a terminal.
-    fn row(&mut self, label: &str, value: impl Display) {
+    pub(super) fn row(&mut self, label: &str, value: impl Display) {
         let label = self.palette.faint(format!("{label:<LABEL_WIDTH$}"));
         self.text.push_str(&format!("  {label} {value}\n"));
     }
 
     /// A line of its own. It must be safe for a terminal.
-    fn line(&mut self, line: impl Display) {
+    pub(super) fn line(&mut self, line: impl Display) {
         self.text.push_str(&format!("{line}\n"));
     }
 }

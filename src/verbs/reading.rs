@@ -191,11 +191,17 @@ impl RecordReader {
         }
         let (sources, ended) = (Arc::new(sources), Vec::new());
         let block = Block { epoch: 0, first_seq: 0, text, records, sources, ended };
-        let mut batch = self.parser.parse(Arc::new(block));
+        let mut batch = self.block(Arc::new(block));
         // A block's records follow each other; these may not.
         for (event, record) in batch.events.iter_mut().zip(stored) {
             event.seq = record.seq;
         }
+        batch
+    }
+
+    /// The events of a block, with their entities.
+    pub(crate) fn block(&mut self, block: Arc<Block>) -> Batch {
+        let mut batch = self.parser.parse(block);
         self.extractor.extract(&mut batch);
         batch
     }
