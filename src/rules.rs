@@ -165,11 +165,19 @@ mod tests {
         let settings = crate::config::load(&Default::default()).unwrap().settings;
         let loaded = load(&settings);
         assert_eq!(loaded.warnings().collect::<Vec<_>>(), [""; 0]);
-        assert_eq!(loaded.report.rules + loaded.report.correlations, BUILTIN.len());
-        for rule in loaded.active.rules.rules() {
-            let meta = &rule.meta;
+        let documents =
+            |text: &str| text.lines().filter(|line| line.starts_with("title: ")).count();
+        let written: usize = BUILTIN.iter().map(|(_, text)| documents(text)).sum();
+        assert_eq!(loaded.report.rules + loaded.report.correlations, written);
+        let rules = &loaded.active.rules;
+        let correlations = rules.correlations().iter().map(|one| &one.correlation.meta);
+        let mut ids = BTreeSet::new();
+        for meta in rules.rules().iter().map(|rule| &rule.meta).chain(correlations) {
             assert!(meta.id.is_some() && meta.level.is_some(), "{}", meta.title);
-            assert!(meta.tags.iter().any(|tag| tag.starts_with("attack.t")), "{}", meta.title);
+            assert!(ids.insert(&meta.id), "{}: the id of another", meta.title);
+            let (tactics, techniques) = sigma::finding::attack(&meta.tags);
+            assert!(!tactics.is_empty() && !techniques.is_empty(), "{}", meta.title);
+            assert_eq!(tactics.len() + techniques.len(), meta.tags.len(), "{}", meta.title);
         }
     }
 }
