@@ -7,10 +7,12 @@
 //!           sigma)                                     │                        │      │   │
 //!                                                      │   evidence ◀═ by landing worker   │
 //!                                                      │   findings ══ by incident ▶ alert ┘
-//!                                                      ├─ matches ════ by incident ═▶ ▲
+//!                                                      ├─ matches ════ by incident ═▶ ▲ ▲
+//!                                                      ├─ hits ═══════ by group ═▶ correlation ──▶ uncounted
 //!                                                      └─ ticks (watermark, templates) ▲ ▲  └──▶ more
 //! ```
 //!
+//! `correlation` is a few stages, one for each level of correlations that refer to correlations.
 //! Double lines cross workers; what crosses is small. The text of events stays where it landed.
 
 use std::rc::Rc;
@@ -18,7 +20,8 @@ use std::sync::Arc;
 
 use operators::alert::{AlertsExt, Told};
 use operators::content::{self, ContentExt};
-use operators::entity::touch::{Mention, Mentions};
+use operators::correlation::{self, CorrelationsExt, HitsExt};
+use operators::entity::touch::{Mention, Mentions, source_id};
 use operators::entity::{self, EntitiesExt, Said, Tick};
 use operators::extract::{self, Extractor};
 use operators::logic::{Parcel, Sorter};
@@ -30,7 +33,7 @@ use operators::template::{self, TemplateExt};
 use operators::types::{EventTime, Hand, More, Share};
 use operators::watermark::{self, WatermarkExt};
 use timely::dataflow::StreamVec;
-use timely::dataflow::operators::core::{Map, OkErr};
+use timely::dataflow::operators::core::{Concatenate, Map, OkErr};
 
 use crate::rulebook::{Book, MatchesExt};
 
@@ -60,6 +63,8 @@ pub struct Outputs<'scope> {
     /// How many entities were seen for the first time, of those that this worker
     /// owns: the epoch, and how many.
     pub created: StreamVec<'scope, u64, (u64, u64)>,
+    /// Matches that correlations could not count: the epoch, and how many, by reason.
+    pub uncounted: StreamVec<'scope, u64, (u64, correlation::Counts)>,
 }
 
 /// Detects. One hand for each worker and epoch goes in. `rules` is what all workers share.
@@ -70,6 +75,7 @@ pub fn detection<'scope>(
     store: &Rc<dyn Store>,
     ledger: &Rc<Ledger>,
 ) -> Outputs<'scope> {
+    let scope = hands.scope();
     let shares = hands
         .read(options, rules)
         .watermark(options.watermark, store, ledger)
@@ -98,7 +104,14 @@ pub fn detection<'scope>(
         Said::Evidence(_) => unreachable!("it was taken out before"),
     });
     let matches = shares.clone().matches(rules);
-    let findings = timely::dataflow::operators::Concat::concat(findings.container(), matches);
+    let hits = shares.clone().hits(rules, source_id);
+    let (firings, uncounted) =
+        marks.clone().correlations(hits, rules, store, ledger).ok_err(|said| match said {
+            correlation::Said::Finding(parcel) => Ok(parcel),
+            correlation::Said::Uncounted(epoch, counts) => Err((epoch, counts)),
+            correlation::Said::Fed(_) => unreachable!("no level is above the highest"),
+        });
+    let findings = scope.concatenate([findings.container(), matches, firings.container()]);
     let (opened, more) = marks.alerts(findings, store, ledger).ok_err(|told| match told {
         Told::Opened(opened) => {
             let to = opened.finding.landed;
@@ -114,8 +127,13 @@ pub fn detection<'scope>(
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
     let reporter = Reporter::new(&options.entity.groups.weights, Rc::new(Book::new(rules)));
-    let reports = shares.report(mail, reporter, ledger);
-    Outputs { reports, more: more.container(), created: created.container() }
+    let reports = shares.report(mail, reporter, store, ledger);
+    Outputs {
+        reports,
+        more: more.container(),
+        created: created.container(),
+        uncounted: uncounted.container(),
+    }
 }
 
 /// The stages without a memory, on a stream of hands.

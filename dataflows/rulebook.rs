@@ -10,7 +10,7 @@ use operators::logic::{Parcel, Sorter};
 use operators::report::Rulebook;
 use operators::sigma::compile::RuleIndex;
 use operators::sigma::{Schedule, Sigma, finding};
-use operators::types::{Alert, Batch, Event, Finding, Rule, Share};
+use operators::types::{Alert, Batch, Event, Finding, Flags, Rule, Share};
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 
@@ -59,5 +59,22 @@ impl Rulebook for Book {
         reader.follow(&active);
         let explanation = reader.explain(batch, event, RuleIndex(number));
         finding::describe(&active, &explanation, alert);
+    }
+
+    fn describe_firing(&self, epoch: u64, finding: &Finding, alert: &mut Alert) {
+        finding::describe_firing(&self.rules.at(epoch), finding, alert);
+    }
+
+    fn keep<'s>(&self, share: &'s Share, tell: &mut dyn FnMut(&'s Batch, &'s Event)) {
+        let active = self.rules.at(share.end.epoch);
+        for batch in &share.batches {
+            for hits in batch.hits.chunk_by(|(one, _), (other, _)| one == other) {
+                let event = &batch.events[hits[0].0 as usize];
+                let feeds = |(_, rule): &(u32, u32)| active.feeds(RuleIndex(*rule));
+                if !event.flags.has(Flags::LATE) && hits.iter().any(feeds) {
+                    tell(batch, event);
+                }
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::logic::{Parcel, Stage, stage};
 use crate::state::{Changes, INCIDENTS, Ledger, StateKey, Store, state_key};
 use crate::types::finding::EVENTS_MAX;
 use crate::types::hash::{groups_of, key_group, mix};
-use crate::types::{EventTime, Finding, More, Span};
+use crate::types::{EventTime, Finding, More, Rule, Span};
 
 /// The namespace of alert ids.
 const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128(0x6f0d_2f1c_54f7_5d0e_9a56_3c1b_7e42_a8d1);
@@ -172,7 +172,12 @@ impl Stage for Alerts {
         out: &mut Vec<Told>,
     ) {
         self.watermark = local.into_iter().fold(self.watermark, EventTime::max);
-        findings.sort_by_key(|finding| (finding.seq, finding.rule, finding.dedup));
+        // Correlations are decided in the order of event time, so they are counted in it.
+        let time = |finding: &Finding| match finding.rule {
+            Rule::Correlation(_) => finding.time,
+            _ => EventTime::MIN,
+        };
+        findings.sort_by_key(|finding| (time(finding), finding.seq, finding.rule, finding.dedup));
         let mut grown = BTreeMap::new();
         for finding in findings {
             let key = (group(finding.dedup), finding.dedup);
@@ -286,7 +291,7 @@ impl<'scope> AlertsExt<'scope> for StreamVec<'scope, u64, Tick> {
 mod tests {
     use super::*;
     use crate::state::MemoryStore;
-    use crate::types::{EntityId, Level, Rule};
+    use crate::types::{EntityId, Level};
 
     const WINDOW: Span = Span::from_secs(900);
 
@@ -306,6 +311,7 @@ mod tests {
             contributions: Vec::new(),
             events: Vec::new(),
             group: Vec::new(),
+            value: 0.0,
         }
     }
 

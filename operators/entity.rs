@@ -426,6 +426,7 @@ impl Entities {
             contributions,
             events,
             group: Vec::new(),
+            value: 0.0,
         })
     }
 

@@ -9,6 +9,7 @@
 
 pub mod alert;
 pub mod content;
+pub mod correlation;
 pub mod entity;
 pub mod extract;
 pub mod logic;

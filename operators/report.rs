@@ -13,12 +13,17 @@ use crate::logic::{Parcel, Stage, stage};
 use crate::score::features::FEATURE_NAMES;
 use crate::score::opinion::{Opinion, Surprise, score01};
 use crate::score::{half_space, rarity};
-use crate::state::Ledger;
-use crate::types::finding::{AlertEntity, MESSAGE_MAX};
+use crate::state::{Changes, Ledger, Store};
+use crate::types::finding::AlertEntity;
+use crate::types::hash::groups_of;
 use crate::types::{
     Alert, Batch, Contribution, Detector, EntityId, Event, Finding, Grounds, NO_OPINION, Note,
     Rule, Share, Texts,
 };
+
+pub mod kept;
+
+use kept::{Keep, Kept, cut};
 
 /// What reaches the worker that an event landed on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +50,12 @@ pub struct Report {
 pub trait Rulebook {
     /// Fills in what only the rule knows: its id, title, tags, what matched.
     fn describe(&self, finding: &Finding, batch: &Batch, event: &Event, alert: &mut Alert);
+
+    /// Fills in what only the correlation knows that fired in an epoch.
+    fn describe_firing(&self, _epoch: u64, _finding: &Finding, _alert: &mut Alert) {}
+
+    /// Names the events of a share of which an alert may have to tell in a later epoch.
+    fn keep<'s>(&self, _share: &'s Share, _tell: &mut dyn FnMut(&'s Batch, &'s Event)) {}
 }
 
 /// A rulebook without rules.
@@ -61,13 +72,14 @@ pub struct Reporter {
     /// of a decade; `None` if it has no say.
     prices: Vec<Option<u32>>,
     rules: Rc<dyn Rulebook>,
+    kept: Keep,
 }
 
 impl Reporter {
     /// A reporter with the detectors' weights and the rules that alerts may come from.
     #[must_use]
     pub fn new(weights: &[f64], rules: Rc<dyn Rulebook>) -> Self {
-        Reporter { prices: prices(weights), rules }
+        Reporter { prices: prices(weights), rules, kept: Keep::default() }
     }
 
     /// The score of an event: [`combine`] of its opinions, computed with their logarithms.
@@ -91,7 +103,59 @@ impl Reporter {
         }
     }
 
+    /// The alert of a correlation that fired, whose last event may be long gone.
+    fn firing(&self, share: &Share, id: u128, finding: &Finding) -> Alert {
+        let nothing = Kept::default();
+        let kept = self.kept.get(finding.seq).unwrap_or(&nothing);
+        let uuid = uuid::Uuid::from_u128(id).to_string();
+        let mut events = finding.events.clone();
+        events.push(finding.seq);
+        events.sort_unstable();
+        events.dedup();
+        let about = finding.entity.to_string();
+        let entity = match (kept.entities.iter().find(|entity| entity.id == about), finding.kind) {
+            (Some(entity), _) => entity.clone(),
+            (None, Some(kind)) => {
+                AlertEntity { kind: kind.name().to_owned(), value: String::new(), id: about }
+            }
+            (None, None) => {
+                AlertEntity { kind: "source".to_owned(), value: kept.source.clone(), id: about }
+            }
+        };
+        let mut alert = Alert {
+            id: uuid,
+            kind: "sigma".to_owned(),
+            rule: String::new(),
+            title: String::new(),
+            severity: finding.level,
+            entity,
+            event_time: finding.time.to_rfc3339(),
+            last_time: finding.time.to_rfc3339(),
+            epoch: share.end.epoch,
+            count: 1,
+            score: finding.score,
+            threshold: finding.threshold,
+            contributions: Vec::new(),
+            events,
+            source: kept.source.clone(),
+            host: kept.host.clone(),
+            event_severity: kept.severity,
+            message: kept.message.clone(),
+            template_id: format!("{:016x}", kept.template),
+            template: kept.template_text.clone(),
+            tactics: Vec::new(),
+            techniques: Vec::new(),
+            dedup_key: String::new(),
+            matched: None,
+        };
+        self.rules.describe_firing(share.end.epoch, finding, &mut alert);
+        alert
+    }
+
     fn alert(&self, share: &Share, id: u128, finding: Finding) -> Option<Alert> {
+        if let Rule::Correlation(_) = finding.rule {
+            return Some(self.firing(share, id, &finding));
+        }
         let (batch, event) = share.find(finding.seq)?;
         let mut contributions = finding.contributions.clone();
         for note in share.notes_on(finding.seq) {
@@ -145,10 +209,7 @@ impl Reporter {
                 alert.dedup_key = format!("ml:{}:{}", finding.entity, alert.template_id);
             }
             Rule::Sigma(_) | Rule::Correlation(_) => {
-                alert.kind = match finding.rule {
-                    Rule::Sigma(_) => "sigma".to_owned(),
-                    _ => "correlation".to_owned(),
-                };
+                alert.kind = "sigma".to_owned();
                 self.rules.describe(&finding, batch, event, &mut alert);
                 alert.dedup_key = format!("{}:{}:{}", alert.kind, alert.rule, finding.entity);
             }
@@ -194,11 +255,6 @@ fn entity(batch: &Batch, event: &Event, id: EntityId, source: String) -> AlertEn
     }
 }
 
-/// The first [`MESSAGE_MAX`] bytes of a message, at a character's end.
-fn cut(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MESSAGE_MAX)]
-}
-
 impl Stage for Reporter {
     type Local = Rc<Share>;
     type Remote = Mail;
@@ -223,6 +279,10 @@ impl Stage for Reporter {
         }
         opinions.sort_unstable();
         for share in local {
+            let kept = &mut self.kept;
+            self.rules.keep(&share, &mut |batch, event| {
+                kept.put(event.seq, Kept::of(&share, batch, event));
+            });
             let events = share.batches.iter().map(|batch| batch.events.len()).sum();
             let mut scores = Vec::with_capacity(events);
             let mut rest = &opinions[..];
@@ -233,15 +293,22 @@ impl Stage for Reporter {
                 scores.push(self.score(event, &rest[..own]));
                 rest = &rest[own..];
             }
-            let mine = opened.iter().filter(|((seq, _), _)| share.find(*seq).is_some());
-            let alerts = mine
+            let alerts = opened
+                .iter()
                 .filter_map(|((_, id), finding)| self.alert(&share, *id, (**finding).clone()))
                 .collect();
+            self.kept.release(share.watermark, share.end.next_seq);
             out.push(Rc::new(Report { share, scores, alerts }));
         }
     }
 
     fn merge(&mut self, _: u64, _: Vec<()>, _: &mut Vec<Rc<Report>>) {}
+
+    fn snapshot(&mut self, changes: &mut Changes) {
+        if !changes.models_only() {
+            self.kept.snapshot(changes);
+        }
+    }
 }
 
 /// `report`, on the shares of a worker.
@@ -251,6 +318,7 @@ pub trait ReportExt<'scope> {
         self,
         mail: StreamVec<'scope, u64, Parcel<Mail>>,
         reporter: Reporter,
+        store: &Rc<dyn Store>,
         ledger: &Rc<Ledger>,
     ) -> StreamVec<'scope, u64, Rc<Report>>;
 }
@@ -259,9 +327,12 @@ impl<'scope> ReportExt<'scope> for StreamVec<'scope, u64, Rc<Share>> {
     fn report(
         self,
         mail: StreamVec<'scope, u64, Parcel<Mail>>,
-        reporter: Reporter,
+        mut reporter: Reporter,
+        store: &Rc<dyn Store>,
         ledger: &Rc<Ledger>,
     ) -> StreamVec<'scope, u64, Rc<Report>> {
+        let scope = self.scope();
+        reporter.kept = Keep::load(groups_of(scope.index(), scope.peers()), &**store);
         stage(self, mail, "Report", ledger, reporter)
     }
 }

@@ -10,10 +10,14 @@ use std::collections::BTreeMap;
 /// A key of state: its kind, its key group, its own bytes.
 pub type StateKey = Vec<u8>;
 
+/// Groups of correlations, and matches that wait, by the level of their correlation.
+pub const CORRELATIONS: u8 = b'c';
 /// Entities, by their id.
 pub const ENTITIES: u8 = b'e';
 /// Incidents that alerts are counted into, by their dedup key.
 pub const INCIDENTS: u8 = b'i';
+/// Events that an alert may be told of later, by their number.
+pub const KEPT: u8 = b'k';
 /// Models that all workers share, by name.
 pub const MODELS: u8 = b'm';
 /// Groups of scores that wait for the watermark, by key group.

@@ -62,6 +62,24 @@ impl Condition {
         }
     }
 
+    /// As people read it.
+    #[must_use]
+    pub fn shown(&self, names: &[&str]) -> String {
+        let inside = |part: &Condition| match part {
+            Condition::Is(_) | Condition::Not(_) => part.shown(names),
+            _ => format!("({})", part.shown(names)),
+        };
+        let all =
+            |parts: &[Condition], by: &str| parts.iter().map(inside).collect::<Vec<_>>().join(by);
+        match self {
+            Condition::Is(i) => names.get(*i).copied().unwrap_or_default().to_owned(),
+            Condition::All(parts) => all(parts, " and "),
+            Condition::Any(parts) => all(parts, " or "),
+            Condition::AtLeast(n, parts) => format!("{n} of ({})", all(parts, ", ")),
+            Condition::Not(part) => format!("not {}", inside(part)),
+        }
+    }
+
     /// The same condition over names that are numbered from `offset` on.
     #[must_use]
     pub fn shifted(&self, offset: usize) -> Condition {

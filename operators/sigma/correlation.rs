@@ -18,6 +18,8 @@ use crate::types::time::Span;
 pub const SOURCES_MAX: usize = 1024;
 /// The most correlations of a set.
 pub const CORRELATIONS_MAX: usize = 10_000;
+/// How many correlations may stand on each other; each adds a stage to the graph.
+pub const LEVELS_MAX: u8 = 4;
 /// The longest time span.
 pub const TIMESPAN_MAX: Span = Span::from_secs(366 * 86_400);
 /// The percentile of `value_percentile` when the rule names none.
@@ -110,6 +112,26 @@ pub enum Firing {
     /// When the rules that matched fulfil this; the numbers are places in
     /// [`rules`](Correlation::rules).
     Extended(Condition),
+}
+
+impl Firing {
+    /// As people read it; `rules` is what the correlation calls its rules.
+    #[must_use]
+    pub fn shown(&self, rules: &[&str]) -> String {
+        match self {
+            Firing::Every => "all of them".to_owned(),
+            Firing::Extended(condition) => condition.shown(rules),
+            Firing::Bounds { bounds, fields, .. } => {
+                let bounds = bounds.iter().map(|(is, bound)| format!("{} {bound}", is.sign()));
+                let bounds: Vec<String> = bounds.collect();
+                let of = match fields.as_slice() {
+                    [] => String::new(),
+                    fields => format!("{} ", fields.join(", ")),
+                };
+                format!("{of}{}", bounds.join(" and "))
+            }
+        }
+    }
 }
 
 /// A name for a field that differs from rule to rule.
@@ -420,11 +442,18 @@ pub(crate) fn resolve(
     }
     let mut order: Vec<usize> = Vec::new();
     let mut placed: Vec<Option<u32>> = vec![None; all.len()];
+    let mut levels: Vec<u8> = vec![0; all.len()];
     loop {
         let before = order.len();
         for i in 0..all.len() {
             let ready = placed[i].is_none() && !faults.contains_key(&i);
             if ready && needs[i].iter().all(|need| placed[*need].is_some()) {
+                levels[i] = needs[i].iter().map(|need| levels[*need] + 1).max().unwrap_or(0);
+                if levels[i] >= LEVELS_MAX {
+                    let reason = format!("more than {LEVELS_MAX} correlations on each other");
+                    faults.insert(i, Fault::new(all[i].rules[0].1, "too-deep", reason));
+                    continue;
+                }
                 placed[i] = Some(order.len() as u32);
                 order.push(i);
             }
@@ -527,6 +556,24 @@ mod tests {
             let error = read(section).expect_err(section);
             assert!(error.starts_with(&format!("c.yml:{place}: ")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_tower_of_correlations_is_refused_from_where_it_is_too_high() {
+        let section = "  type: temporal\n  rules: [below]\n  timespan: 5m\n";
+        let floors = (0..6).map(|floor| {
+            let mut correlation = read(section).unwrap();
+            correlation.meta.id = None;
+            correlation.meta.name = Some(format!("floor {floor}"));
+            let below = if floor == 0 { "r".to_owned() } else { format!("floor {}", floor - 1) };
+            correlation.rules[0].0 = below;
+            correlation
+        });
+        let all: Vec<Correlation> = floors.collect();
+        let (usable, faults) = resolve(&all, |name| (name == "r").then_some(0));
+        assert_eq!(usable.len(), usize::from(LEVELS_MAX));
+        let codes: Vec<(usize, &str)> = faults.iter().map(|(i, fault)| (*i, fault.code)).collect();
+        assert_eq!(codes, [(4, "too-deep"), (5, "unknown-rule")]);
     }
 
     #[test]

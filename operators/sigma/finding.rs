@@ -13,14 +13,17 @@
 
 use serde_json::json;
 
-use super::compile::RuleIndex;
+use super::compile::{Resolved, RuleIndex};
+use super::correlation::{self, Target};
 use super::explain::Explanation;
 use super::live::Active;
 use super::logsource::LogSource;
 use super::rule;
+use crate::types::finding::EVENTS_MAX;
 use crate::types::hash::stable;
 use crate::types::{
-    Alert, Batch, EntityId, EntityRef, Event, Finding, Kind, Level, Role, Rule, Source, Span,
+    Alert, Batch, EntityId, EntityRef, Event, EventTime, Finding, Kind, Level, Role, Rule, Source,
+    Span,
 };
 
 /// Accounts that every host has.
@@ -75,7 +78,67 @@ pub fn findings(
             contributions: Vec::new(),
             events: Vec::new(),
             group: Vec::new(),
+            value: 0.0,
         });
+    }
+}
+
+/// A correlation that fired.
+#[derive(Debug)]
+pub struct Firing<'f> {
+    /// Its number.
+    pub correlation: u32,
+    /// The hash of its group.
+    pub group: u128,
+    /// The values of its group.
+    pub names: &'f [String],
+    /// What was computed.
+    pub value: f64,
+    /// The events that it rests on.
+    pub events: Vec<u64>,
+    /// The last of them.
+    pub seq: u64,
+    /// When that happened.
+    pub time: EventTime,
+    /// The worker on which that landed.
+    pub landed: u32,
+    /// Whom that is about.
+    pub entity: EntityId,
+    /// Of which kind; `None` is the source.
+    pub kind: Option<Kind>,
+}
+
+/// The finding of a firing. Those of one correlation and group are one incident.
+#[must_use]
+pub fn of_firing(active: &Active, firing: Firing<'_>) -> Finding {
+    let Firing { correlation, group, names, value, seq, time, landed, entity, kind, .. } = firing;
+    let document = &active.rules.correlations()[correlation as usize].correlation;
+    let mut events = firing.events;
+    events.retain(|event| *event != seq);
+    // Whoever counts incidents adds the last one again.
+    if events.len() == EVENTS_MAX {
+        events.remove(EVENTS_MAX / 2);
+    }
+    Finding {
+        dedup: group,
+        rule: Rule::Correlation(correlation),
+        level: level(document.meta.level),
+        entity,
+        kind,
+        seq,
+        time,
+        landed,
+        window: active
+            .correlation_incidents
+            .get(correlation as usize)
+            .copied()
+            .unwrap_or(document.timespan),
+        score: 0.0,
+        threshold: 0.0,
+        contributions: Vec::new(),
+        events,
+        group: document.group_by.iter().cloned().zip(names.iter().cloned()).collect(),
+        value,
     }
 }
 
@@ -105,7 +168,11 @@ fn level(level: Option<rule::Level>) -> Level {
 }
 
 /// The entity that a match is about; see the [module](self).
-fn entity<'b>(batch: &'b Batch, event: &Event, rule: &LogSource) -> Option<&'b EntityRef> {
+pub(crate) fn entity<'b>(
+    batch: &'b Batch,
+    event: &Event,
+    rule: &LogSource,
+) -> Option<&'b EntityRef> {
     let entities = batch.entities(event);
     let first = |fits: &dyn Fn(&EntityRef) -> bool| entities.iter().find(|one| fits(one));
     let from = || first(&|one| one.kind == Kind::Ip && one.role == Role::Source);
@@ -210,6 +277,64 @@ pub fn describe(active: &Active, explanation: &Explanation, alert: &mut Alert) {
     }));
 }
 
+/// Fills in an alert what its correlation knows: id, title, tags, and what came together.
+pub fn describe_firing(active: &Active, finding: &Finding, alert: &mut Alert) {
+    let Rule::Correlation(number) = finding.rule else { return };
+    let Some(resolved) = active.rules.correlations().get(number as usize) else { return };
+    let Resolved { correlation, targets } = resolved;
+    let meta = &correlation.meta;
+    alert.rule = identity(meta).to_owned();
+    alert.title.clone_from(&meta.title);
+    (alert.tactics, alert.techniques) = attack(&meta.tags);
+    let title = |target: &Target| match *target {
+        Target::Rule(rule) => active.rules.rule(RuleIndex(rule)).meta.title.as_str(),
+        Target::Correlation(inner) => {
+            let inner = &active.rules.correlations()[inner as usize];
+            inner.correlation.meta.title.as_str()
+        }
+    };
+    let rules: Vec<&str> = targets.iter().map(title).collect();
+    let group = finding.group.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let group: serde_json::Map<String, serde_json::Value> = group.collect();
+    let written: Vec<&str> = correlation.rules.iter().map(|(rule, _)| rule.as_str()).collect();
+    let mut matched = json!({
+        "type": correlation.kind.name(),
+        "group": group,
+        "timespan": timespan(correlation.timespan),
+        "condition": correlation.condition.shown(&written),
+        "rules": rules,
+        "tags": meta.tags,
+    });
+    if let (correlation::Kind::ValuePercentile, correlation::Firing::Bounds { percentile, .. }) =
+        (correlation.kind, &correlation.condition)
+    {
+        matched["percentile"] = json!(percentile);
+    }
+    let name = match correlation.kind {
+        correlation::Kind::EventCount | correlation::Kind::ValueCount => "count",
+        correlation::Kind::Temporal | correlation::Kind::TemporalOrdered => "rules_matched",
+        _ => "value",
+    };
+    // Counts are whole numbers, and read better as such.
+    matched[name] = match name {
+        "value" => json!(finding.value),
+        _ => json!(finding.value as u64),
+    };
+    alert.matched = Some(matched);
+    let group: Vec<String> =
+        finding.group.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    alert.dedup_key = format!("sigma:{}:{}", alert.rule, group.join(","));
+}
+
+/// A time span as rules write it: in the largest unit that it is a whole number of.
+fn timespan(span: Span) -> String {
+    let seconds = span.0 / Span::SECOND.0;
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let fits = units.iter().find(|(_, length)| seconds % length == 0);
+    let (unit, length) = fits.expect("every number is one of seconds");
+    format!("{}{unit}", seconds / length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +353,12 @@ mod tests {
         let (tactics, techniques) = attack(&tags.map(str::to_owned));
         assert_eq!(tactics, ["stealth", "credential-access"]);
         assert_eq!(techniques, ["T1059.001", "T1003"]);
+    }
+
+    #[test]
+    fn a_time_span_is_shown_as_rules_write_it() {
+        let shown = [300, 3_600, 90, 86_400].map(|seconds| timespan(Span::from_secs(seconds)));
+        assert_eq!(shown, ["5m", "1h", "90s", "1d"]);
     }
 
     #[test]

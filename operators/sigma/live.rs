@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::compile::{RuleIndex, RuleSet};
+use super::compile::{Resolved, RuleIndex, RuleSet};
+use super::correlation::Target;
 use super::explain::{Explanation, Near};
 use super::fields::{Fields, Pipeline};
 use super::matcher::{Counters, Matcher};
 use super::record::Record;
-use super::rule::Rule;
+use super::rule::Meta;
 use crate::types::{Batch, Event, Span};
 
 /// How many past sets are remembered for epochs that are still on their way.
@@ -27,11 +28,16 @@ pub struct Active {
     pub pipelines: Vec<Pipeline>,
     /// For each rule, how long its findings about one entity are one incident.
     pub(super) incidents: Vec<Span>,
+    /// The same for each correlation.
+    pub(super) correlation_incidents: Vec<Span>,
+    /// For each rule, whether a correlation asks for its matches.
+    feeds: Vec<bool>,
 }
 
 impl Active {
     /// These rules and pipelines. Findings of a rule about one entity are one incident for
     /// `window` of event time; for a rule whose id, name or title is in `windows`, for that long.
+    /// Those of a correlation are for no less than its time span, unless `windows` says so.
     #[must_use]
     pub fn new(
         rules: RuleSet,
@@ -39,15 +45,31 @@ impl Active {
         window: Span,
         windows: &BTreeMap<String, Span>,
     ) -> Self {
-        let incident = |rule: &Rule| {
-            let meta = &rule.meta;
+        let incident = |meta: &Meta, window: Span| {
             let called = windows
                 .iter()
                 .find(|(name, _)| meta.is_called(name) || meta.title.eq_ignore_ascii_case(name));
             called.map_or(window, |(_, window)| *window)
         };
-        let incidents = rules.rules().iter().map(incident).collect();
-        Active { rules: Arc::new(rules), pipelines, incidents }
+        let incidents = rules.rules().iter().map(|rule| incident(&rule.meta, window)).collect();
+        let mut feeds = vec![false; rules.len()];
+        let mut correlation_incidents = Vec::new();
+        for Resolved { correlation, targets } in rules.correlations() {
+            let window = window.max(correlation.timespan);
+            correlation_incidents.push(incident(&correlation.meta, window));
+            for target in targets {
+                if let Target::Rule(rule) = target {
+                    feeds[*rule as usize] = true;
+                }
+            }
+        }
+        Active { rules: Arc::new(rules), pipelines, incidents, correlation_incidents, feeds }
+    }
+
+    /// Whether a correlation asks for the matches of a rule.
+    #[must_use]
+    pub fn feeds(&self, rule: RuleIndex) -> bool {
+        self.feeds.get(rule.0 as usize).is_some_and(|feeds| *feeds)
     }
 }
 

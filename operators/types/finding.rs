@@ -140,6 +140,8 @@ pub struct Finding {
     pub events: Vec<u64>,
     /// For correlations: the values of the group, by name.
     pub group: Vec<(String, String)>,
+    /// For correlations: what was computed, a count or a sum or the like; else 0.
+    pub value: f64,
 }
 
 /// The entity that an alert is about.
@@ -158,7 +160,7 @@ pub struct AlertEntity {
 pub struct Alert {
     /// A version 5 UUID of what it is about: the same whenever and wherever it is found again.
     pub id: String,
-    /// `ml`, `sigma` or `correlation`.
+    /// `ml`, or `sigma` for rules and correlations of rules.
     pub kind: String,
     /// The detector's name, or the rule's id.
     pub rule: String,
