@@ -171,11 +171,11 @@ mod tests {
         assert_eq!(loaded.report.rules + loaded.report.correlations, written);
         let rules = &loaded.active.rules;
         let correlations = rules.correlations().iter().map(|one| &one.correlation.meta);
-        let mut ids = BTreeSet::new();
+        let mut ids = std::collections::BTreeSet::new();
         for meta in rules.rules().iter().map(|rule| &rule.meta).chain(correlations) {
             assert!(meta.id.is_some() && meta.level.is_some(), "{}", meta.title);
             assert!(ids.insert(&meta.id), "{}: the id of another", meta.title);
-            let (tactics, techniques) = sigma::finding::attack(&meta.tags);
+            let (tactics, techniques) = operators::sigma::finding::attack(&meta.tags);
             assert!(!tactics.is_empty() && !techniques.is_empty(), "{}", meta.title);
             assert_eq!(tactics.len() + techniques.len(), meta.tags.len(), "{}", meta.title);
         }
