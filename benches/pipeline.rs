@@ -116,6 +116,7 @@ fn graph(fed: &[Fed], workers: usize) -> Run {
         workers,
         detection: setup::detection(&settings, workers),
         rules,
+        library: Arc::default(),
         backing: Backing::scratch(std::env::temp_dir()),
         storage: None,
         checkpoint_interval: Duration::from_secs(3_600),

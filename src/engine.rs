@@ -26,6 +26,7 @@ pub use output::{Ended, Gate, Outlet, Totals};
 
 use operators::sigma::Schedule;
 
+use crate::rules::library::Library;
 use crate::storage::Storage;
 use crate::storage::spill::Backing;
 
@@ -40,6 +41,8 @@ pub struct Setup {
     pub detection: dataflows::Options,
     /// The rules, and which are active from when on.
     pub rules: Arc<Schedule>,
+    /// The rules that the journal may name.
+    pub library: Arc<Library>,
     /// Where state is that is not in memory.
     pub backing: Arc<Backing>,
     /// Where events, alerts and checkpoints are kept, if they are.
@@ -104,7 +107,14 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
     };
     let abandon = Arc::new(AtomicBool::new(false));
     let (shared, abandoned) = (Arc::clone(&backing), Arc::clone(&abandon));
-    let job = work::Job { detection, rules, backing: shared, wants, abandon: abandoned };
+    let rule_sets = deal::RuleSets { schedule: Arc::clone(&rules), library: setup.library };
+    let job = work::Job {
+        detection,
+        rules: Arc::clone(&rules),
+        backing: shared,
+        wants,
+        abandon: abandoned,
+    };
     let guards = timely::execute(config, move |worker| {
         let inlet = inlets.lock().expect("no worker panics with it")[worker.index()].take();
         let inlet = inlet.expect("each worker takes its own");
@@ -120,6 +130,7 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
         storage: storage.clone(),
         backing,
         progress: Arc::clone(&progress),
+        rules: Arc::clone(&rules),
     };
     let output = std::thread::Builder::new()
         .name("output".into())
@@ -128,8 +139,14 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
     watch::start(&progress)?;
     let kept = storage.is_some().then_some(checkpoint_interval);
     let hold = Arc::new(AtomicBool::new(false));
-    let dealer =
-        Dealer::new(hands, kept, Arc::clone(&progress), Arc::clone(&hold), setup.first_seq);
+    let dealer = Dealer::new(
+        hands,
+        kept,
+        Arc::clone(&progress),
+        Arc::clone(&hold),
+        setup.first_seq,
+        rule_sets,
+    );
     Ok((dealer, Engine { workers: guards, output, progress, hold, abandon }))
 }
 

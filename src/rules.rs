@@ -6,9 +6,10 @@
 //! every machine. What cannot be used is one line of warning, and nothing else.
 
 pub mod files;
+pub mod library;
+pub mod reload;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use operators::sigma::{
     Active, Diagnostic, Document, Gravity, Meta, Options, Parsed, Pipeline, Report, RuleSet,
@@ -16,7 +17,7 @@ use operators::sigma::{
 };
 use operators::types::Span;
 
-use self::files::{Files, Want};
+use self::files::{Files, Named, Want};
 use crate::config::settings::Settings;
 
 /// The rules that come with the program, by name.
@@ -39,36 +40,76 @@ pub struct Loaded {
     pub unreadable: Vec<String>,
 }
 
+/// All that the engine's rules are made of, so that they can be made again.
+#[derive(Debug, Default)]
+pub struct Material {
+    /// Files of rules.
+    pub files: Files,
+    /// Files of pipelines.
+    pub pipelines: Vec<Named>,
+    /// For how many seconds findings of a rule are one incident.
+    pub window_s: u64,
+    /// The same for single rules, by id, name or title.
+    pub windows_s: BTreeMap<String, u64>,
+}
+
+impl Material {
+    /// What the configuration names.
+    #[must_use]
+    pub fn configured(settings: &Settings) -> Self {
+        Material::new(Files::configured(settings, Want::Rules), settings)
+    }
+
+    /// These rules, and everything else as the configuration has it.
+    fn new(mut files: Files, settings: &Settings) -> Self {
+        let pipelines = files::read(&settings.rules.pipelines, Want::Rules, &mut files.unreadable);
+        let alerting = &settings.alerting;
+        let windows_s = alerting.dedup_window_overrides.iter();
+        let windows_s = windows_s.map(|(name, length)| (name.clone(), *length)).collect();
+        Material { files, pipelines, window_s: alerting.dedup_window_seconds, windows_s }
+    }
+
+    /// Makes of it what the engine works with.
+    #[must_use]
+    pub fn compile(&self) -> Loaded {
+        let mut loaded = self.compile_documents(self.files.parse());
+        loaded.active.digest = library::digest(self);
+        loaded
+    }
+
+    fn compile_documents(&self, mut parsed: Vec<Parsed>) -> Loaded {
+        let unreadable = self.files.unreadable.clone();
+        let mut loaded = Loaded { unreadable, ..Loaded::default() };
+        let pipelines = pipelines(&self.pipelines, &mut loaded);
+        for file in &mut parsed {
+            let broken = file.diagnostics.iter().filter(|said| said.gravity == Gravity::Error);
+            loaded.documents += file.documents.len() + broken.count();
+            loaded.left_out += leave_out(file);
+        }
+        let options = Options { placeholders: BTreeMap::new() };
+        let (set, mut report) = RuleSet::compile(parsed, &options);
+        report.diagnostics.append(&mut loaded.report.diagnostics);
+        loaded.report = report;
+        let seconds = |seconds: u64| Span::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let windows = self.windows_s.iter();
+        let windows = windows.map(|(name, length)| (name.clone(), seconds(*length))).collect();
+        loaded.active = Active::new(set, pipelines, seconds(self.window_s), &windows);
+        loaded
+    }
+}
+
 /// Loads what the configuration names.
 #[must_use]
 pub fn load(settings: &Settings) -> Loaded {
-    let files = Files::configured(settings, Want::Rules);
-    let parsed = files.parse();
-    compile(parsed, files.unreadable, settings)
+    Material::configured(settings).compile()
 }
 
 /// Makes of documents what the engine works with, with the pipelines that the configuration
 /// names. `unreadable` is what could not be read before.
 #[must_use]
-pub fn compile(mut parsed: Vec<Parsed>, unreadable: Vec<String>, settings: &Settings) -> Loaded {
-    let mut loaded = Loaded { unreadable, ..Loaded::default() };
-    let pipelines = pipelines(&settings.rules.pipelines, &mut loaded);
-    for file in &mut parsed {
-        let broken = file.diagnostics.iter().filter(|said| said.gravity == Gravity::Error);
-        loaded.documents += file.documents.len() + broken.count();
-        loaded.left_out += leave_out(file);
-    }
-    let options = Options { placeholders: BTreeMap::new() };
-    let (set, mut report) = RuleSet::compile(parsed, &options);
-    report.diagnostics.append(&mut loaded.report.diagnostics);
-    loaded.report = report;
-    let seconds = |seconds: u64| Span::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    let alerting = &settings.alerting;
-    let windows = alerting.dedup_window_overrides.iter();
-    let windows = windows.map(|(name, length)| (name.clone(), seconds(*length))).collect();
-    let window = seconds(alerting.dedup_window_seconds);
-    loaded.active = Active::new(set, pipelines, window, &windows);
-    loaded
+pub fn compile(parsed: Vec<Parsed>, unreadable: Vec<String>, settings: &Settings) -> Loaded {
+    let files = Files { unreadable, ..Files::default() };
+    Material::new(files, settings).compile_documents(parsed)
 }
 
 impl Loaded {
@@ -109,11 +150,11 @@ pub fn meta(document: &Document) -> &Meta {
     }
 }
 
-/// The pipelines in files and folders, in the order of their names.
-fn pipelines(paths: &[PathBuf], loaded: &mut Loaded) -> Vec<Pipeline> {
+/// The pipelines in files, in their order.
+fn pipelines(files: &[Named], loaded: &mut Loaded) -> Vec<Pipeline> {
     let mut pipelines = Vec::new();
-    for (name, bytes) in files::read(paths, Want::Rules, &mut loaded.unreadable) {
-        let (read, said) = fields::parse(&name, &bytes);
+    for (name, bytes) in files {
+        let (read, said) = fields::parse(name, bytes);
         pipelines.extend(read);
         loaded.report.diagnostics.extend(said);
     }

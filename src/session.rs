@@ -22,6 +22,9 @@ use crate::journal::{
     Control, ControlIntake, Journal, JournalError, Pace, Reader, Recovered, Retention, Writer,
     WriterOptions, wall_clock,
 };
+use crate::rules::Material;
+use crate::rules::library::Library;
+use crate::rules::reload::{self, Reloader};
 use crate::storage::Storage;
 use crate::storage::checkpoint::Marker;
 use crate::storage::spill::Backing;
@@ -58,7 +61,10 @@ pub struct Session {
     writer: Writer,
     /// Until when a stop may deal what the journal holds.
     until: Option<Instant>,
-    _controls: mpsc::Sender<ControlIntake>,
+    controls: mpsc::Sender<ControlIntake>,
+    library: Arc<Library>,
+    /// The rules that it began with.
+    digest: u128,
 }
 
 const NO_PANIC: &str = "a panic ends the process";
@@ -90,6 +96,10 @@ fn storage_failure(error: storage::Error) -> Failure {
         storage::Error::Io { .. } | storage::Error::Store { .. } => Exit::Io,
     };
     Failure::new(exit, error)
+}
+
+fn keep_failure(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot keep the rules in the state folder: {error}"))
 }
 
 fn journal_failure(error: JournalError) -> Failure {
@@ -125,14 +135,16 @@ impl Session {
     /// # Errors
     /// If the state cannot be used, or the system gives no threads.
     pub fn start(settings: &Settings, plan: Plan) -> Result<Session, Failure> {
-        let loaded = rules::load(settings);
+        let material = Material::configured(settings);
+        let loaded = material.compile();
         for warning in loaded.warnings() {
             tracing::warn!("{warning}");
         }
-        Session::start_with(settings, plan, loaded)
+        Session::start_in(settings, plan, loaded, Some(material))
     }
 
-    /// [`start`](Self::start) with these rules instead of those that the configuration names.
+    /// [`start`](Self::start) with these rules instead of those that the configuration names, and
+    /// without a state folder.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -140,6 +152,16 @@ impl Session {
         settings: &Settings,
         plan: Plan,
         loaded: rules::Loaded,
+    ) -> Result<Session, Failure> {
+        let plan = Plan { state: None, ..plan };
+        Session::start_in(settings, plan, loaded, None)
+    }
+
+    fn start_in(
+        settings: &Settings,
+        plan: Plan,
+        loaded: rules::Loaded,
+        material: Option<Material>,
     ) -> Result<Session, Failure> {
         let Plan { workers, state, pace, event_lines, outlet } = plan;
         let counts = Rules {
@@ -168,10 +190,29 @@ impl Session {
             Some(storage) => Backing::kept(storage.clone()),
             None => Backing::scratch(std::env::temp_dir()),
         };
+        // What runs again is matched by the rules that it was matched by, and only then others
+        // take over.
+        let digest = loaded.active.digest;
+        let active = Arc::new(loaded.active);
+        let library = Arc::new(state.as_deref().map_or_else(Library::default, Library::of));
+        if let Some(material) = material {
+            library.keep(digest, &material).map_err(keep_failure)?;
+        }
+        library.put(Arc::clone(&active));
+        let before = checkpoint.map_or(digest, |marker| marker.rules);
+        let schedule = Arc::new(Schedule::new(library.get(before).unwrap_or_else(|error| {
+            tracing::error!(
+                %error,
+                "the rules of the last checkpoint are gone: what runs again is matched by those of \
+                 today"
+            );
+            active
+        })));
         let (dealer, engine) = engine::start(engine::Setup {
             workers,
             detection: setup::detection(settings, workers),
-            rules: Arc::new(Schedule::new(loaded.active)),
+            rules: Arc::clone(&schedule),
+            library: Arc::clone(&library),
             backing,
             storage,
             checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
@@ -194,6 +235,12 @@ impl Session {
         }
         let (intakes, intake_receiver) = mpsc::channel::<Intake>(CHANNEL_INTAKES);
         let (controls, control_receiver) = mpsc::channel(16);
+        let is_new = restored.checkpoint.is_none() && restored.again == 0;
+        if state.is_some() && (is_new || schedule.latest().digest != digest) {
+            let control = reload::control(digest);
+            let intake = ControlIntake { control, receipt: None };
+            controls.try_send(intake).expect("nothing was sent before");
+        }
         let options = WriterOptions {
             pace,
             stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
@@ -214,8 +261,17 @@ impl Session {
             dealer,
             writer,
             until: None,
-            _controls: controls,
+            controls,
+            library,
+            digest,
         })
+    }
+
+    /// Loads rules again while the session goes on.
+    #[must_use]
+    pub fn reloader(&self, settings: &Settings) -> Reloader {
+        let (library, controls) = (Arc::clone(&self.library), self.controls.clone());
+        Reloader::new(library, controls, self.digest, settings)
     }
 
     /// What is going on in the engine.
@@ -254,8 +310,7 @@ impl Session {
     /// # Errors
     /// If the journal could not take everything.
     pub fn finish(self, interrupted: bool) -> Result<Ended, Failure> {
-        let Session { intakes, state, engine, dealer, writer, until, _controls: controls, .. } =
-            self;
+        let Session { intakes, state, engine, dealer, writer, until, controls, .. } = self;
         if interrupted {
             writer.leave_open();
         }
@@ -295,6 +350,7 @@ impl Again {
             workers: plan.workers,
             detection: setup::detection(settings, plan.workers),
             rules: Arc::new(Schedule::new(rules::load(settings).active)),
+            library: Arc::new(Library::of(dir)),
             backing: Backing::scratch(std::env::temp_dir()),
             storage: None,
             checkpoint_interval: Duration::ZERO,

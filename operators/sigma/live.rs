@@ -22,6 +22,8 @@ const PAST_MAX: usize = 16;
 /// A rule set and the pipelines that records go through before. Cheap to clone: the set is shared.
 #[derive(Clone, Debug, Default)]
 pub struct Active {
+    /// Stands for all that it is made of, so that a journal can name it; 0 if nobody asked.
+    pub digest: u128,
     /// The rules.
     pub rules: Arc<RuleSet>,
     /// Pipelines of the user; those that are built in come before them.
@@ -63,7 +65,8 @@ impl Active {
                 }
             }
         }
-        Active { rules: Arc::new(rules), pipelines, incidents, correlation_incidents, feeds }
+        let rules = Arc::new(rules);
+        Active { digest: 0, rules, pipelines, incidents, correlation_incidents, feeds }
     }
 
     /// Whether a correlation asks for the matches of a rule.
@@ -83,8 +86,8 @@ pub struct Schedule {
 impl Schedule {
     /// These rules, from the beginning.
     #[must_use]
-    pub fn new(active: Active) -> Self {
-        Schedule { sets: RwLock::new(vec![(0, Arc::new(active))]) }
+    pub fn new(active: impl Into<Arc<Active>>) -> Self {
+        Schedule { sets: RwLock::new(vec![(0, active.into())]) }
     }
 
     /// What is active in an epoch; of an epoch too long ago, the oldest that is remembered.
@@ -95,12 +98,18 @@ impl Schedule {
         Arc::clone(&sets[after.saturating_sub(1)].1)
     }
 
+    /// What was made active last.
+    #[must_use]
+    pub fn latest(&self) -> Arc<Active> {
+        self.at(u64::MAX)
+    }
+
     /// Makes other rules active from `epoch` on, which no worker may have begun, and which must
-    /// be after that of any swap before.
-    pub fn swap(&self, epoch: u64, active: Active) {
+    /// not be before that of any swap before.
+    pub fn swap(&self, epoch: u64, active: impl Into<Arc<Active>>) {
         let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
-        debug_assert!(sets.last().is_none_or(|(from, _)| *from < epoch), "swaps come in order");
-        sets.push((epoch, Arc::new(active)));
+        debug_assert!(sets.last().is_none_or(|(from, _)| *from <= epoch), "swaps come in order");
+        sets.push((epoch, active.into()));
         if sets.len() > PAST_MAX {
             sets.remove(0);
         }

@@ -295,7 +295,8 @@ section! {
         /// Files and folders with pipelines: which records are of which log source, and what their
         /// fields are called in Sigma. `configs/pipelines` has examples.
         pipelines: Vec<PathBuf> = Kind::List(&Kind::Path),
-        /// How often the folders are looked at for changed rules, in seconds; 0 for never.
+        /// How often the folders are looked at for changed rules, in seconds; 0 for never. A SIGHUP
+        /// looks at once.
         reload_s: u64 = Kind::Integer(0, 86_400),
     }
 }

@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use operators::sigma::Schedule;
 use operators::types::{Block, EpochEnd, EventTime, Hand};
 
 use super::{IN_FLIGHT, Progress};
 use crate::journal::{Control, Fed};
+use crate::rules::library::Library;
+use crate::rules::reload;
 
 /// A worker's share of an epoch, and whether a checkpoint is taken at its end.
 pub(super) struct Dealt {
@@ -61,6 +64,14 @@ pub struct Dealer {
     held: bool,
     /// The sequence number after the last record dealt.
     next_seq: u64,
+    rules: Arc<Schedule>,
+    library: Arc<Library>,
+}
+
+/// Which rules are active from when on, and where others are.
+pub(super) struct RuleSets {
+    pub(super) schedule: Arc<Schedule>,
+    pub(super) library: Arc<Library>,
 }
 
 impl Dealer {
@@ -70,6 +81,7 @@ impl Dealer {
         progress: Arc<Progress>,
         hold: Arc<AtomicBool>,
         next_seq: u64,
+        RuleSets { schedule: rules, library }: RuleSets,
     ) -> Self {
         Dealer {
             ways,
@@ -84,6 +96,8 @@ impl Dealer {
             hold,
             held: false,
             next_seq,
+            rules,
+            library,
         }
     }
 
@@ -98,11 +112,33 @@ impl Dealer {
                 self.sources = self.sources.max(block.sources.len() as u32);
                 self.blocks.push(block);
             }
-            Fed::Control { control, .. } => self.last |= control == Control::Stop,
+            Fed::Control { epoch, control } => {
+                self.last |= control == Control::Stop;
+                if let Some(digest) = reload::named(&control) {
+                    self.swap(epoch, digest);
+                }
+            }
             Fed::EpochEnd { epoch, next_seq, received_at_max } => {
                 self.received_until = self.received_until.max(received_at_max);
                 self.deal_out(epoch, next_seq);
             }
+        }
+    }
+
+    /// Makes a set of rules active from an epoch on that was not dealt yet.
+    fn swap(&self, epoch: u64, digest: u128) {
+        if self.rules.latest().digest == digest {
+            return;
+        }
+        match self.library.get(digest) {
+            Ok(active) => self.rules.swap(epoch, active),
+            Err(error) => tracing::error!(
+                %error,
+                epoch,
+                digest = format_args!("{digest:032x}"),
+                "rules that became active then are gone: those before them stay, and answers may \
+                 differ from what was told then"
+            ),
         }
     }
 

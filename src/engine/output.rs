@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use operators::sigma::Schedule;
 use operators::state::{Changes, StateKey};
 use operators::types::{Alert, EventTime, More};
 use tokio::sync::watch;
@@ -94,6 +95,7 @@ pub(super) struct Output {
     pub(super) storage: Option<Storage>,
     pub(super) backing: Arc<Backing>,
     pub(super) progress: Arc<Progress>,
+    pub(super) rules: Arc<Schedule>,
 }
 
 /// What has come of an epoch so far.
@@ -187,7 +189,8 @@ impl Output {
         ended.last_epoch = epoch;
         match (checkpoint, checkpoints) {
             (Some((Checkpoint::State, next_seq)), Some(checkpoints)) => {
-                checkpoints.send((Marker { epoch, next_seq }, changes)).ok();
+                let rules = self.rules.at(epoch).digest;
+                checkpoints.send((Marker { epoch, next_seq, rules }, changes)).ok();
             }
             (Some((Checkpoint::Models, _)), _) => {
                 let values = changes.into_iter().flat_map(|changes| changes.values);

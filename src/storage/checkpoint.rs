@@ -19,6 +19,9 @@ pub struct Marker {
     pub epoch: u64,
     /// The sequence number after the last record of that epoch.
     pub next_seq: u64,
+    /// The digest of the rules that were active in that epoch.
+    #[serde(default)]
+    pub rules: u128,
 }
 
 impl Storage {
@@ -118,10 +121,10 @@ mod tests {
         let backing = Backing::kept(Storage::open(dir.path()).unwrap());
         let storage = backing.storage_for_tests();
         assert_eq!(storage.checkpoint().unwrap(), None);
-        let marker = Marker { epoch: 7, next_seq: 70 };
+        let marker = Marker { epoch: 7, next_seq: 70, rules: 5 };
         let parts = vec![changes(&[("ea", Some("1"))]), changes(&[("eb", Some("2"))])];
         storage.commit(marker, parts, &backing.generations).unwrap();
-        let next = Marker { epoch: 9, next_seq: 90 };
+        let next = Marker { epoch: 9, next_seq: 90, rules: u128::MAX };
         storage.commit(next, vec![changes(&[("ea", None)])], &backing.generations).unwrap();
         drop(storage);
         drop(backing);
@@ -147,7 +150,9 @@ mod tests {
         assert_eq!(text(worker.get(b"ea")).as_deref(), Some("aside"));
         assert_eq!(text(worker.get(b"eb")).as_deref(), Some("after"));
         let handed = vec![changes(&[("ea", Some("handed"))])];
-        storage.commit(Marker { epoch: 1, next_seq: 1 }, handed, &backing.generations).unwrap();
+        storage
+            .commit(Marker { epoch: 1, next_seq: 1, rules: 0 }, handed, &backing.generations)
+            .unwrap();
         let kept = |key: &str| storage.scan_state(key.as_bytes()).pop().map(|(_, value)| value);
         assert_eq!(text(kept("ea")).as_deref(), Some("handed"));
         assert_eq!(text(kept("eb")).as_deref(), Some("aside"), "as of the checkpoint");

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use operators::types::{Alert, Level, Span};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Global, RunArgs};
@@ -16,6 +17,7 @@ use crate::config::settings::{ConsoleFormat, ConsoleStream, Settings};
 use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
 use crate::receivers::{Context, DeadLetters, StartError};
+use crate::rules::reload::{self, Reloaded, Reloader};
 use crate::session::{Plan, Session};
 use crate::summing::{Sum, summary};
 use crate::{receivers, setup, verbs};
@@ -87,6 +89,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
 
     let progress = session.progress();
     let retention = session.retention();
+    let reloads = runtime.spawn(reloads(session.reloader(settings), settings.clone()));
     runtime.block_on(async {
         let mut look = tokio::time::interval(RETENTION_EVERY);
         loop {
@@ -107,6 +110,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
             "stopping: working off {backlog} events (Ctrl-C again ends at once)"
         )?;
     }
+    reloads.abort();
     session.hurry(Instant::now() + Duration::from_secs(settings.shutdown_timeout_s));
     let counted = runtime.block_on(receivers.stop());
     drop(context);
@@ -139,6 +143,58 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         false => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Loads the rules again at each SIGHUP, and when their files change if that is wanted.
+async fn reloads(mut reloader: Reloader, settings: Settings) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    let every = Duration::from_secs(settings.rules.reload_s);
+    let look = async move |every: Duration| match every {
+        Duration::ZERO => std::future::pending().await,
+        every => tokio::time::sleep(every).await,
+    };
+    loop {
+        let asked = tokio::select! {
+            told = hangup.recv() => match told {
+                Some(()) => true,
+                None => return,
+            },
+            () = look(every) => false,
+        };
+        let again = settings.clone();
+        let reload = move || {
+            let due = reloader.is_due(&again) || asked;
+            let outcome = due.then(|| reloader.reload(&again)).transpose().map(Option::flatten);
+            (reloader, outcome)
+        };
+        let Ok((same, outcome)) = tokio::task::spawn_blocking(reload).await else { return };
+        reloader = same;
+        match outcome {
+            Ok(Some(reloaded)) => tell(reloaded).await,
+            Ok(None) if asked => tracing::info!("the rules are what they were"),
+            Ok(None) => {}
+            Err(reload::Error::Stopping) => return,
+            Err(error) => tracing::error!(%error, "the rules are not reloaded"),
+        }
+    }
+}
+
+/// Tells of new rules, once the journal holds that they are active.
+async fn tell(reloaded: Reloaded) {
+    let Reloaded { loaded, seconds, recorded } = reloaded;
+    for warning in loaded.warnings() {
+        tracing::warn!("{warning}");
+    }
+    if recorded.await.is_ok() {
+        let report = &loaded.report;
+        tracing::info!(
+            rules = report.rules,
+            correlations = report.correlations,
+            refused = report.refused,
+            seconds = format_args!("{seconds:.3}"),
+            "rules reloaded"
+        );
+    }
 }
 
 fn trim(settings: &Settings, dir: &std::path::Path, retention: &crate::journal::Retention) {

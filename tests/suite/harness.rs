@@ -245,6 +245,20 @@ pub(crate) fn journaled(state: &Path) -> Vec<String> {
     texts
 }
 
+/// [`journaled`], of a journal that is being written: without what is not whole yet.
+pub(crate) fn try_journaled(state: &Path) -> Vec<String> {
+    let Ok((_, reader)) = retold::whole(state) else { return Vec::new() };
+    let blocks = reader.map_while(Result::ok);
+    let texts = blocks.filter_map(|fed| match fed {
+        Fed::Block(block) => Some(block),
+        _ => None,
+    });
+    let text = |block: std::sync::Arc<operators::types::Block>| -> Vec<String> {
+        block.records.iter().map(|record| block.text(record.text).to_owned()).collect()
+    };
+    texts.flat_map(text).collect()
+}
+
 /// How often each of these texts occurs.
 pub(crate) fn counts<'t>(texts: impl IntoIterator<Item = &'t str>) -> BTreeMap<&'t str, u64> {
     let mut counts = BTreeMap::new();

@@ -9,4 +9,5 @@ mod harness;
 mod law;
 mod live;
 mod query;
+mod reload;
 mod sigma;
