@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
+use operators::correlation::Counts;
 use operators::score::groups;
 use operators::score::opinion::Surprise;
 use operators::sigma::{Active, Schedule};
-use operators::state::{Ledger, MemoryStore, Store};
+use operators::state::{Ledger, MemoryStore, StateKey, Store};
 use operators::types::hash::mix;
 use operators::types::{
     Alert, Block, Detector, EpochEnd, EventTime, Flags, Hand, Level, Record, Source, Span, Text,
@@ -16,6 +17,8 @@ use timely::dataflow::operators::{Inspect, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 
 use crate::{Options, detection};
+
+mod correlation;
 
 fn options(memory_bytes: usize) -> Options {
     use operators::{content, entity, extract, parse, score, template, watermark};
@@ -143,30 +146,49 @@ fn rules() -> Arc<Schedule> {
     Arc::new(Schedule::new(Active::new(rules, Vec::new(), window, &BTreeMap::new())))
 }
 
-/// What a run says: a line for each event, by sequence number, and the alerts by id.
-type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>);
+/// What a run says: a line for each event, by sequence number, the alerts by id, what became of
+/// them, and what correlations could not count.
+type Said = (BTreeMap<u64, String>, BTreeMap<String, Alert>, BTreeMap<u128, String>, Counts);
 
 /// Enough memory for all entities.
 const ROOMY: usize = 64 << 20;
 
+/// What is kept between runs.
+type State = BTreeMap<StateKey, Vec<u8>>;
+
+/// A run over some epochs, with nothing before and after.
 fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
+    run_from(workers, memory_bytes, epochs, &rules(), &mut State::new())
+}
+
+/// A run that goes on from `state`, and leaves there what it knew at its end.
+fn run_from(
+    workers: usize,
+    memory_bytes: usize,
+    epochs: &Arc<Epochs>,
+    rules: &Arc<Schedule>,
+    state: &mut State,
+) -> Said {
     let said = Arc::new(Mutex::new(Said::default()));
-    let (epochs, all, rules) = (Arc::clone(epochs), Arc::clone(&said), rules());
+    let (epochs, all, rules) = (Arc::clone(epochs), Arc::clone(&said), Arc::clone(rules));
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let (before, after) = (state.clone(), Arc::clone(&kept));
     timely::execute(timely::Config::process(workers), move |worker| {
         let (index, peers) = (worker.index(), worker.peers());
         let mut input = InputHandle::<u64, _>::new();
         let probe = ProbeHandle::new();
-        let store: Rc<dyn Store> = Rc::new(MemoryStore::default());
+        let before = before.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+        let store: Rc<dyn Store> = Rc::new(MemoryStore::of(before.collect()));
         let ledger = Rc::new(Ledger::default());
         let said = Arc::clone(&all);
         worker.dataflow(|scope| {
             let hands = input.to_stream(scope).container::<Vec<Hand>>();
             let outputs = detection(hands, &options(memory_bytes), &rules, &store, &ledger);
-            let (events, more) = (Arc::clone(&said), said);
+            let (events, more) = (Arc::clone(&said), Arc::clone(&said));
             outputs
                 .reports
                 .inspect(move |report| {
-                    let (lines, alerts, _) = &mut *events.lock().unwrap();
+                    let (lines, alerts, ..) = &mut *events.lock().unwrap();
                     for ((batch, event), score) in report.share.events().zip(&report.scores) {
                         let entities: Vec<_> = batch.entities(event).iter().map(|e| e.id).collect();
                         let line = format!(
@@ -187,7 +209,18 @@ fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
                     more.lock().unwrap().2.insert(one.id, format!("{one:?}"));
                 })
                 .probe_with(&probe);
+            outputs
+                .uncounted
+                .inspect(move |(_, counts)| {
+                    let all = &mut said.lock().unwrap().3;
+                    all.late += counts.late;
+                    all.waiting += counts.waiting + counts.full + counts.groups;
+                })
+                .probe_with(&probe);
         });
+        if let Some((last, _)) = epochs.last() {
+            ledger.ask(last.epoch, false);
+        }
         for (end, blocks) in epochs.iter() {
             let mine = blocks.iter().enumerate().filter(|(i, _)| i % peers == index);
             let blocks = mine.map(|(_, block)| Arc::clone(block)).collect();
@@ -198,8 +231,20 @@ fn run(workers: usize, memory_bytes: usize, epochs: &Arc<Epochs>) -> Said {
                 worker.step_or_park(None);
             }
         }
+        drop(input);
+        while !probe.done() {
+            worker.step_or_park(None);
+        }
+        let changes = ledger.take().into_iter().flat_map(|(_, changes)| changes.values);
+        after.lock().unwrap().extend(changes);
     })
     .expect("workers start");
+    for (key, value) in std::mem::take(&mut *kept.lock().expect("no panic")) {
+        match value {
+            Some(value) => drop(state.insert(key, value)),
+            None => drop(state.remove(&key)),
+        }
+    }
     Arc::into_inner(said).expect("all workers are done").into_inner().expect("no panic")
 }
 

@@ -23,9 +23,10 @@ use crate::types::{EventTime, Span};
 pub const GROUPS_MAX: usize = 4_096;
 /// The most matches of a key group that lie in windows; beyond it the groups that end first go.
 pub const ITEMS_MAX: usize = 2 * EVENTS_MAX;
-/// The most matches of a key group that wait for the watermark, and of one group a quarter of
-/// that; beyond it the latest ones go, by event time, an eighth at a time.
-pub const WAITING_MAX: usize = 32_768;
+/// The most matches of a key group that wait for the watermark, and of one group half of that;
+/// beyond it the latest ones go, by event time, an eighth at a time. A match takes about 100
+/// bytes; with a tolerance of 30 s, a group may have 2 000 of them a second.
+pub const WAITING_MAX: usize = 131_072;
 
 /// Matches wait by this much of event time.
 const BUCKET: Span = Span::SECOND;
@@ -387,7 +388,7 @@ impl Groups {
 
     /// Drops matches where too many wait.
     fn drop_waiting(&mut self) {
-        const OF_GROUP_MAX: usize = WAITING_MAX / 4;
+        const OF_GROUP_MAX: usize = WAITING_MAX / 2;
         let mut groups: Map<GroupId, usize> = Map::default();
         for shard in self.shards.iter().filter(|shard| shard.waiting > OF_GROUP_MAX) {
             let over = shard.groups.iter().filter(|(_, group)| group.waiting > OF_GROUP_MAX);

@@ -59,7 +59,7 @@ fn a_flood_of_one_group_costs_the_others_nothing() {
     hits.extend((0..3).map(|at| hit(&plan, 2, flood + at, 1_000 + at as i64)));
     let epochs = [(0, hits), (2_000, Vec::new())];
     let (fired, counts) = run(&rules, 1, &epochs);
-    assert_eq!(counts.waiting, flood - (WAITING_MAX / 4 / 8 * 7) as u64);
+    assert_eq!(counts.waiting, flood - (WAITING_MAX / 2 / 8 * 7) as u64);
     assert_eq!(fired.last(), Some(&(3 << 120 | u128::from(mix(2)), flood + 2)));
     assert_eq!(run(&rules, 3, &epochs), (fired, counts));
 }
