@@ -1,15 +1,15 @@
 //! From the journal's blocks to scored events and alerts.
 //!
 //! ```text
-//!  hands ── read ── watermark ── template ── content ──┬──────────────────────────── report ──▶ reports
-//!          (parse,   (late?)     (which      (rare?    │                              ▲   ▲
-//!           extract,              sentence?)  unlike?) ├─ mentions ══ by entity ══▶ entity │
-//!           sigma)                                     │                        │      │   │
-//!                                                      │   evidence ◀═ by landing worker   │
-//!                                                      │   findings ══ by incident ▶ alert ┘
-//!                                                      ├─ matches ════ by incident ═▶ ▲ ▲
-//!                                                      ├─ hits ═══════ by group ═▶ correlation ──▶ uncounted
-//!                                                      └─ ticks (watermark, templates) ▲ ▲  └──▶ more
+//!  hands ── read ── watermark ── template ── content ──┬───────────────────── report ──▶ reports
+//!          (parse,   (late?)     (which      (rare?    │                       ▲   ▲
+//!           extract,              sentence?)  unlike?) ├ mentions ═ by entity ▶ entity │
+//!           sigma)                                     │                       │      │
+//!                                                      │  evidence ◀═ by landing worker
+//!                                                      │  findings ═ by incident ▶ alert ──▶ more
+//!                                                      ├ matches ═══ by incident ▶ ▲ ▲ ▲
+//!                                                      ├ hits ═ by group ▶ correlation
+//!                                                      └ ticks (watermark, templates) ▲
 //! ```
 //!
 //! `correlation` is a few stages, one for each level of correlations that refer to correlations.

@@ -5,7 +5,7 @@
 //! no randomness but from a given seed, and no order that depends on hashing, arrival or the
 //! number of workers. Every limit has a name. A folder `NAME/` is the logic of `NAME.rs` and never
 //! mentions timely. Operators do not import each other; they share [`types`], and those that
-//! judge share the models in [`score`].
+//! judge share the models in [`score`]. [`correlation`] runs what [`sigma`] reads.
 
 pub mod alert;
 pub mod content;

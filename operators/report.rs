@@ -42,7 +42,8 @@ pub struct Report {
     pub share: Rc<Share>,
     /// The score of each event, in [0, 1], in order; negative where nobody had an opinion.
     pub scores: Vec<f32>,
-    /// New incidents whose first event is among them, by sequence number.
+    /// New incidents, by sequence number: those whose first event is among them, and those of
+    /// correlations that were decided in this epoch and whose last event landed here.
     pub alerts: Vec<Alert>,
 }
 

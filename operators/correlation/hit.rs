@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Ask, Feed, Plan, Reading};
 use crate::sigma::correlation::{Kind, Target};
-use crate::sigma::{Active, Fields, Record, RuleIndex, finding};
+use crate::sigma::{Active, FieldId, FieldValue, Fields, Record, RuleIndex, Value, finding};
 use crate::types::hash::{Set, stable};
 use crate::types::{
     Batch, EntityId, EntityRef, Event, EventTime, Flags, Kind as EntityKind, Role, Share, Source,
@@ -283,12 +283,20 @@ impl Hits {
             }
             _ => {
                 let reading = ask.value[place].as_ref()?.first()?;
-                let found = record.fields().iter().find(|field| field.id == reading.field)?;
-                let number = found.value.number().filter(|number| number.is_finite())?;
+                let number = value_of(reading, record)?.number();
+                let number = number.filter(|number| number.is_finite())?;
                 Some(number.to_bits())
             }
         }
     }
+}
+
+/// The first value of a field that is not null.
+fn value_of<'r>(reading: &Reading, record: &'r Record<'_>) -> Option<&'r Value<'r>> {
+    let is_it = |field: &&FieldValue<'_>| {
+        field.id == reading.field && field.id != FieldId::UNKNOWN && field.value != Value::Null
+    };
+    record.fields().iter().find(is_it).map(|field| &field.value)
 }
 
 /// The text of a field: the first value that is not null, else the entity that stands in for it.
@@ -298,11 +306,8 @@ fn read<'r>(
     record: &'r Record<'_>,
     buffer: &'r mut String,
 ) -> Option<&'r str> {
-    let is_it = |field: &&crate::sigma::FieldValue<'_>| {
-        field.id == reading.field && field.value != crate::sigma::Value::Null
-    };
-    if let Some(found) = record.fields().iter().find(is_it) {
-        return found.value.text(buffer);
+    if let Some(value) = value_of(reading, record) {
+        return value.text(buffer);
     }
     let (kind, role) = reading.who?;
     let entities = batch.entities(event);

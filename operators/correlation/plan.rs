@@ -6,7 +6,7 @@ use crate::sigma::condition::Condition;
 use crate::sigma::correlation::{Firing, Kind, Target};
 use crate::sigma::finding::identity;
 use crate::sigma::{Active, FieldId, Resolved, RuleIndex, RuleSet};
-use crate::types::hash::{Map, stable};
+use crate::types::hash::{Map, mix, stable};
 use crate::types::{Kind as EntityKind, Role, Span};
 
 /// What all correlations of a rule set ask.
@@ -148,7 +148,11 @@ impl Plan {
                     }
                 }
             }
-            let ask = plan.ask(rules, resolved);
+            let mut ask = plan.ask(rules, resolved);
+            // Two that are written alike are still two.
+            while plan.by_print.contains_key(&ask.print) {
+                ask.print = mix(ask.print.wrapping_add(1));
+            }
             plan.by_print.insert(ask.print, correlation);
             plan.asks.push(ask);
         }

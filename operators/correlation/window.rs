@@ -14,13 +14,13 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Ask;
-use crate::sigma::correlation::{Firing, Kind};
+use crate::sigma::correlation::{Firing, Kind, MATCHES_MAX};
 use crate::types::EventTime;
 use crate::types::finding::EVENTS_MAX as LISTED_MAX;
 use crate::types::hash::Map;
 
 /// The most matches of one group within a time span; beyond it the oldest go.
-pub const EVENTS_MAX: usize = 16_384;
+pub const EVENTS_MAX: usize = MATCHES_MAX;
 /// The most runs of matches of one rule that a `temporal_ordered` looks through.
 pub const RUNS_MAX: usize = 1_024;
 
@@ -42,7 +42,7 @@ pub struct Item {
 /// A condition that holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fired {
-    /// What was computed: a count, a sum, a mean … For the temporal kinds, how many rules matched.
+    /// What was computed: a count, a sum, a mean; of the temporal kinds, how many rules matched.
     pub value: f64,
     /// The events that it rests on, at most [`LISTED_MAX`]: the first and the last ones.
     pub events: Vec<u64>,

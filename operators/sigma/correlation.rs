@@ -20,6 +20,9 @@ pub const SOURCES_MAX: usize = 1024;
 pub const CORRELATIONS_MAX: usize = 10_000;
 /// How many correlations may stand on each other; each adds a stage to the graph.
 pub const LEVELS_MAX: u8 = 4;
+/// The most matches that a correlation keeps of one group within its time span. One that wants to
+/// count further never fires.
+pub const MATCHES_MAX: usize = 16_384;
 /// The longest time span.
 pub const TIMESPAN_MAX: Span = Span::from_secs(366 * 86_400);
 /// The percentile of `value_percentile` when the rule names none.
@@ -375,6 +378,16 @@ fn firing(
         let fault = Fault::new(node.at, "bad-condition", "the condition has no bound");
         return Err(fault.hint("one of `gt gte lt lte eq neq`, or two for a range"));
     }
+    let counts = matches!(kind, Kind::EventCount | Kind::ValueCount);
+    let beyond = |(is, bound): &(Comparison, f64)| match is {
+        Comparison::Greater => *bound >= MATCHES_MAX as f64,
+        Comparison::GreaterOrEqual | Comparison::Equal => *bound > MATCHES_MAX as f64,
+        _ => false,
+    };
+    if counts && bounds.iter().any(beyond) {
+        let reason = format!("it never fires: no more than {MATCHES_MAX} matches are kept");
+        said.push((Gravity::Warning, Fault::new(node.at, "never-fires", reason)));
+    }
     let wanted = if kind.wants_field() { 1 } else { 0 };
     let several = kind == Kind::ValueCount && fields.len() > 1;
     if fields.len() != wanted && !several {
@@ -416,16 +429,25 @@ pub(crate) fn resolve(
     rule: impl Fn(&str) -> Option<u32>,
 ) -> (Vec<(usize, Vec<Target>)>, Vec<(usize, Fault)>) {
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut faults: BTreeMap<usize, Fault> = BTreeMap::new();
     for (i, one) in all.iter().enumerate() {
+        if let Some(first) = one.meta.references_to_it().find_map(|name| names.get(name)) {
+            let first = &all[*first].meta;
+            let reason = format!(
+                "its id or name is that of {:?} in {}:{}, which counts",
+                first.title, first.file, first.at.line
+            );
+            faults.insert(i, Fault::new(one.meta.at, "duplicate-id", reason));
+            continue;
+        }
         for name in one.meta.references_to_it() {
-            names.entry(name.to_owned()).or_insert(i);
+            names.insert(name.to_owned(), i);
         }
     }
     let called = |reference: &str| {
         let exact = names.get(reference).copied();
         exact.or_else(|| names.get(&reference.to_ascii_lowercase()).copied())
     };
-    let mut faults: BTreeMap<usize, Fault> = BTreeMap::new();
     // What each needs from among the correlations, by place.
     let mut needs: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
     for (i, one) in all.iter().enumerate() {
@@ -559,6 +581,21 @@ mod tests {
     }
 
     #[test]
+    fn a_count_beyond_what_is_kept_is_said_to_never_be_reached() {
+        let warnings = |condition: &str| {
+            let text = format!(
+                "title: t\nid: c\ncorrelation:\n  type: event_count\n  rules: a\n  timespan: 5m\n  \
+                 condition: {condition}\n"
+            );
+            let said = parse("c.yml", text.as_bytes()).diagnostics;
+            said.iter().filter(|one| one.gravity == Gravity::Warning).count()
+        };
+        assert_eq!(warnings("{gte: 16384}"), 0);
+        assert_eq!(warnings("{gt: 16384}"), 1);
+        assert_eq!(warnings("{lt: 20000}"), 0);
+    }
+
+    #[test]
     fn a_tower_of_correlations_is_refused_from_where_it_is_too_high() {
         let section = "  type: temporal\n  rules: [below]\n  timespan: 5m\n";
         let floors = (0..6).map(|floor| {
@@ -592,6 +629,7 @@ mod tests {
             one("y", "x"),
             one("lost", "nobody"),
             one("above", "lost"),
+            one("middle", "r"),
         ];
         let (usable, faults) = resolve(&all, |name| (name == "r").then_some(7));
         assert_eq!(
@@ -599,6 +637,8 @@ mod tests {
             [(1, vec![Target::Rule(7)]), (0, vec![Target::Correlation(0), Target::Rule(7)]),]
         );
         let codes: Vec<(usize, &str)> = faults.iter().map(|(i, fault)| (*i, fault.code)).collect();
-        assert_eq!(codes, [(2, "cycle"), (3, "cycle"), (4, "unknown-rule"), (5, "unknown-rule")]);
+        let (cycle, unknown) = ("cycle", "unknown-rule");
+        let wrong = [(2, cycle), (3, cycle), (4, unknown), (5, unknown), (6, "duplicate-id")];
+        assert_eq!(codes, wrong);
     }
 }
