@@ -2,6 +2,7 @@
 
 mod alert;
 mod line;
+mod rules;
 
 use std::fmt::Display;
 

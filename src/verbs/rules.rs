@@ -19,6 +19,7 @@ use operators::sigma::LogSource;
 use serde_json::{Map, Value, json};
 
 use self::choice::Item;
+pub(super) use self::test::reasons;
 use crate::cli::Outcome;
 use crate::cli::args::{Global, RulesVerb};
 
@@ -40,7 +41,7 @@ pub fn rules(global: &Global, verb: &RulesVerb) -> Outcome {
 }
 
 /// A log source as one word: `windows/process_creation`.
-fn short(source: &LogSource) -> String {
+pub(super) fn short(source: &LogSource) -> String {
     let named = [&source.product, &source.category, &source.service];
     let mut parts: Vec<String> = named.into_iter().flatten().cloned().collect();
     parts.extend(source.custom.iter().map(|(name, value)| format!("{name}={value}")));
@@ -48,7 +49,7 @@ fn short(source: &LogSource) -> String {
 }
 
 /// A log source as an object.
-fn source_json(source: &LogSource) -> Value {
+pub(super) fn source_json(source: &LogSource) -> Value {
     let mut object = Map::new();
     object.insert("category".into(), json!(source.category));
     object.insert("product".into(), json!(source.product));
@@ -82,7 +83,7 @@ fn item_json(item: Item<'_>) -> Map<String, Value> {
 }
 
 /// `1 rule`, `2 rules`.
-fn counted(count: u64, word: &str) -> String {
+pub(super) fn counted(count: u64, word: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {word}{plural}", crate::cli::numbers::grouped(count))
 }

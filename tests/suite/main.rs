@@ -10,4 +10,5 @@ mod law;
 mod live;
 mod query;
 mod reload;
+mod rules;
 mod sigma;

@@ -1,7 +1,7 @@
 //! What becomes of one line, step by step as the engine takes them.
 //!
 //! Each step has a part of its own, in [`Account`] and in the JSON: record, fields, template,
-//! entities. A step that needs what was learned from other lines says so if there is no state.
+//! entities, rules. A step that needs what was learned from other lines says so if there is no state.
 
 use std::io::{BufRead, Read};
 
@@ -13,6 +13,7 @@ use operators::template::{Masked, TemplateId, mask, parameters};
 use operators::types::{Batch, Event, Flags, Kind, Role, Source, Value};
 use serde_json::{Map, json};
 
+use super::rules::{Judged, Rules};
 use super::{Account, probability};
 use crate::cli::args::{ExplainArgs, Global};
 use crate::cli::escape::escape;
@@ -33,17 +34,21 @@ pub(super) fn explain(
     text: &str,
 ) -> Outcome {
     let history = History::open(args, settings)?;
-    let mut step =
-        Steps { reader: RecordReader::new(settings), history, masked: Masked::default() };
+    let mut step = Steps {
+        reader: RecordReader::new(settings),
+        rules: Rules::load(settings),
+        history,
+        masked: Masked::default(),
+    };
     let line_max = settings.receivers.max_line_bytes;
     let palette = Palette::stdout(global.color);
     let mut tell = |line: &[u8], first: bool| -> Result<(), Failure> {
-        let (batch, template) = step.take(line, line_max);
+        let (batch, template, judged) = step.take(line, line_max);
         match args.json {
-            true => print(&format!("{}\n", json(&batch, &template))),
+            true => print(&format!("{}\n", json(&batch, &template, &judged))),
             false => {
                 let between = if first { "" } else { "\n" };
-                print(&format!("{between}{}", human(&batch, &template, palette)))
+                print(&format!("{between}{}", human(&batch, &template, &judged, palette)))
             }
         }
     };
@@ -108,12 +113,13 @@ struct Template {
 
 struct Steps {
     reader: RecordReader,
+    rules: Rules,
     history: Option<History>,
     masked: Masked,
 }
 
 impl Steps {
-    fn take(&mut self, line: &[u8], line_max: usize) -> (Batch, Template) {
+    fn take(&mut self, line: &[u8], line_max: usize) -> (Batch, Template, Judged) {
         let mut flags = Flags::default();
         if line.len() > line_max {
             flags.set(Flags::TRUNCATED);
@@ -131,7 +137,8 @@ impl Steps {
         let mut batch = self.reader.events(&[record]);
         let (template, places) = self.template(batch.text(batch.events[0].message));
         mark_parameters(&mut batch, 0, &places);
-        (batch, template)
+        let judged = self.rules.judge(&mut batch);
+        (batch, template, judged)
     }
 
     /// The template of a message, and where in it the parameters are.
@@ -193,7 +200,7 @@ fn canonical_name(kind: Kind, value: &str) -> String {
     name
 }
 
-fn json(batch: &Batch, template: &Template) -> serde_json::Value {
+fn json(batch: &Batch, template: &Template, judged: &Judged) -> serde_json::Value {
     let event = &batch.events[0];
     let text = |text| batch.text(text);
     let fields = batch
@@ -235,10 +242,11 @@ fn json(batch: &Batch, template: &Template) -> serde_json::Value {
         }),
     );
     put("entities", entities.collect());
+    judged.json(&mut object);
     object.into()
 }
 
-fn human(batch: &Batch, template: &Template, palette: Palette) -> String {
+fn human(batch: &Batch, template: &Template, judged: &Judged, palette: Palette) -> String {
     let event = &batch.events[0];
     let mut account = Account::new(palette);
     record(&mut account, batch, event);
@@ -252,6 +260,7 @@ fn human(batch: &Batch, template: &Template, palette: Palette) -> String {
     }
     template_part(&mut account, template);
     entities(&mut account, batch, event);
+    judged.human(&mut account, palette);
     account.text
 }
 

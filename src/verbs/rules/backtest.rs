@@ -481,7 +481,8 @@ fn shown(item: Item<'_>, tried: &Tried, events: u64, palette: Palette) -> String
         0 => String::new(),
         _ => format!(", {}", share(tried.matches, events)),
     };
-    let mut matches = counted(tried.matches, "match").replace("matchs", "matches");
+    let word = if tried.matches == 1 { "match" } else { "matches" };
+    let mut matches = format!("{} {word}", grouped(tried.matches));
     if let Item::Correlation(_) = item {
         matches.push_str(&format!(" in {}", counted(tried.alerts, "alert")));
     }

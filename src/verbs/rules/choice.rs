@@ -271,7 +271,7 @@ fn unknown(parsed: &[Parsed]) -> Vec<String> {
 }
 
 /// The rules that a text means: by id, name, title, file, the beginning of the id, a part of the
-/// title; the first of these that fits any.
+/// title or of the file's name; the first of these that fits any.
 fn find(parsed: &[Parsed], text: &str) -> Result<Vec<Place>, Failure> {
     let lower = text.to_lowercase();
     let is_rule = |document: &&Document| !matches!(document, Document::Filter(_));
@@ -291,7 +291,11 @@ fn find(parsed: &[Parsed], text: &str) -> Result<Vec<Place>, Failure> {
         &|own| own.title.to_lowercase() == lower,
         &is_file,
         &begins,
-        &|own| own.title.to_lowercase().contains(&lower),
+        &|own| {
+            let stem = Path::new(&*own.file).file_stem().map(|stem| stem.to_string_lossy());
+            own.title.to_lowercase().contains(&lower)
+                || stem.is_some_and(|stem| stem.to_lowercase().contains(&lower))
+        },
     ];
     for fits in fits {
         let found = places(fits);

@@ -369,7 +369,7 @@ fn source() -> Source {
 }
 
 /// Why a rule matches a record, or why it does not.
-pub(super) fn reasons(
+pub(in crate::verbs) fn reasons(
     explained: &Explanation,
     matches: bool,
     source: impl FnOnce() -> String,
@@ -395,7 +395,7 @@ pub(super) fn reasons(
 }
 
 /// An item with the record's values.
-pub(super) fn item(item: &operators::sigma::explain::ItemResult) -> String {
+fn item(item: &operators::sigma::explain::ItemResult) -> String {
     let name = if item.item.is_empty() { "keywords" } else { &item.item };
     let values: Vec<String> = item.values.iter().map(|value| format!("`{value}`")).collect();
     match (values.is_empty(), item.holds) {
