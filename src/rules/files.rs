@@ -65,11 +65,18 @@ impl Files {
         files
     }
 
-    /// What is in folders, files and archives: each file once, in the order of their names.
+    /// What is in folders, files and archives: each file once, in the order of their names. The
+    /// cases of a file stand beside it.
     #[must_use]
     pub fn at(paths: &[PathBuf], want: Want) -> Self {
         let mut files = Files::default();
-        files.rules = read(paths, want, &mut files.unreadable);
+        let mut all = paths.to_vec();
+        if want == Want::Cases {
+            let beside = paths.iter().filter(|path| Kind::of(path) == Some(Kind::Yaml));
+            let beside = beside.map(|path| path.with_extension(&CASES[1..]));
+            all.extend(beside.filter(|path| path.is_file()));
+        }
+        files.rules = read(&all, want, &mut files.unreadable);
         if want == Want::Cases {
             let is_cases = |(name, _): &Named| name.to_ascii_lowercase().ends_with(CASES);
             let (cases, rules) = std::mem::take(&mut files.rules).into_iter().partition(is_cases);

@@ -301,6 +301,13 @@ fn cases_pass_or_say_which_selection_was_in_the_way() {
     let text = said(dir.path(), &arguments, 0);
     assert!(text.starts_with("1 rule, 3 cases: all passed; 0 files without cases; "), "{text}");
 
+    let mut tar = tar::Builder::new(fs::File::create(dir.path().join("r.tar")).unwrap());
+    tar.append_dir_all("packed", dir.path().join("r")).unwrap();
+    tar.finish().unwrap();
+    let packed = objects(dir.path(), &["rules", "test", "r.tar"], 0);
+    assert_eq!(packed[0]["file"], "r.tar/packed/sudo.cases.jsonl");
+    assert_eq!(packed.last().unwrap()["passed"], 3);
+
     let wrong = [
         json!({"match": true, "raw": line(0, "ann", "operator", "/bin/bash"), "why": "calm"}),
         json!({"match": true, "raw": line(0, "ann", "root", "/bin/ls")}),
@@ -510,6 +517,26 @@ fn a_line_is_explained_by_the_rules_that_match_or_come_near() {
     assert!(text.contains("selection `calm` holds: USER has `operator`"), "{text}");
     let (_, text) = explain("\u{1b}[2Jverdict=refused from=10.0.0.1");
     assert!(text.contains("As rules read it"), "{text}");
+}
+
+#[test]
+fn an_alert_of_a_rule_is_explained_by_its_selections_and_their_values() {
+    let dir = folder();
+    fs::write(dir.path().join("day.log"), day()).unwrap();
+    let set = ["--set", "rules.dirs=[r]", "--set", "rules.builtin=false"];
+    let replay = ["replay", "day.log", "--state", "kept", "--quiet"];
+    said(dir.path(), &[&replay[..], &set].concat(), 0);
+    let query = ["query", "alerts", "--state", "kept", "--rule", "shell by sudo"];
+    let alerts = objects(dir.path(), &query, 0);
+    let id = alerts[0]["id"].as_str().unwrap();
+    let text = said(dir.path(), &["explain", id, "--state", "kept"], 0);
+    for part in
+        ["Shell By Sudo", "shell and not calm", "COMMAND|endswith has `/bin/zsh`", "T1548.003"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let told = &objects(dir.path(), &["explain", id, "--state", "kept"], 0)[0];
+    assert_eq!(told["alert"]["matched"]["selections"][0]["name"], "shell");
 }
 
 const GOOD: &str = "\

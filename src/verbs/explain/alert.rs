@@ -1,11 +1,11 @@
 //! Why there is an alert: what was found, by whom, against which threshold, in which events.
 
 use operators::types::{Alert, EventTime};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Account, probability};
 use crate::cli::args::{ExplainArgs, Global};
-use crate::cli::escape::{escape, escape_lines};
+use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::{TimeArgument, grouped, moment};
 use crate::cli::style::Palette;
@@ -101,7 +101,7 @@ fn json(alert: &Alert, events: &[Events], reading: &Reading) -> String {
     let objects = events.iter().map(|event| {
         let mut line = Vec::new();
         event.json(0, &reading.templates, &mut writer, &mut line);
-        serde_json::from_slice::<serde_json::Value>(&line).expect("it was just written")
+        serde_json::from_slice::<Value>(&line).expect("it was just written")
     });
     let object = json!({
         "alert": alert,
@@ -160,11 +160,7 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
         }
     }
     if let Some(matched) = &alert.matched {
-        account.heading("What matched");
-        let text = serde_json::to_string_pretty(matched).expect("plain data");
-        for line in escape_lines(&text).lines() {
-            account.line(format_args!("  {line}"));
-        }
+        what_matched(&mut account, matched);
     }
 
     account.heading("Events that it rests on");
@@ -183,6 +179,32 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
         }
     }
     account.text
+}
+
+/// The selections that hold, each with the record's values; whatever else is told is told as it is.
+fn what_matched(account: &mut Account, matched: &Value) {
+    account.heading("What matched");
+    let Some(parts) = matched.as_object() else { return };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, part) in parts {
+        match (name.as_str(), part) {
+            ("tags", _) => {}
+            ("selections", Value::Array(selections)) => {
+                for selection in selections {
+                    let items = selection["items"].as_array();
+                    for item in items.into_iter().flatten() {
+                        let name = item["item"].as_str().filter(|name| !name.is_empty());
+                        let values = item["values"].as_array().into_iter().flatten();
+                        let values = values.map(|value| format!("`{}`", text(value)));
+                        let values = values.collect::<Vec<_>>().join(", ");
+                        let item = format!("{} has {values}", name.unwrap_or("the record"));
+                        account.row(&escape(&text(&selection["name"])), escape(&item));
+                    }
+                }
+            }
+            (name, part) => account.row(&escape(name), escape(&text(part))),
+        }
+    }
 }
 
 fn when(alert: &Alert) -> String {
