@@ -351,6 +351,9 @@ impl<F: FnMut(Fed)> Work<F> {
             self.take_control(control)?;
         }
         if !self.leave_open.load(Ordering::Acquire) {
+            // The end is an epoch of its own: what the last records did to the watermark is known
+            // in the epoch after theirs, and some things are decided only then.
+            self.journal.tick();
             self.journal.control(Control::Stop, None);
             self.journal.tick();
         }
