@@ -214,14 +214,14 @@ impl Trial {
         let (sources, ended) = (Arc::new(vec![intake.source.clone()]), Vec::new());
         let first_seq = self.events;
         self.block(Arc::new(Block { epoch: 0, first_seq, text, records, sources, ended }));
-        if let Some(live) = &self.live {
+        if let Some(live) = &mut self.live {
             live.give(intake);
         }
     }
 
     /// Takes records from the journal.
     fn stored(&mut self, block: Arc<Block>) {
-        if let Some(live) = &self.live {
+        if let Some(live) = &mut self.live {
             let mut intake: Option<(u32, Intake)> = None;
             for record in &block.records {
                 let fits = |(source, intake): &(u32, Intake)| {

@@ -1,12 +1,14 @@
 //! An engine in the process, for what looks at several events.
 
+use std::collections::BTreeSet;
+
 use operators::sigma::finding::identity;
 use operators::sigma::{Active, RuleSet};
-use operators::types::Alert;
+use operators::types::{Alert, Source};
 
 use crate::cli::Failure;
 use crate::config::settings::Settings;
-use crate::intake::Intake;
+use crate::intake::{Intake, Position};
 use crate::journal::Pace;
 use crate::outlets::Finite;
 use crate::rules::Loaded;
@@ -14,7 +16,10 @@ use crate::session::{Plan, Session};
 
 /// A session that keeps nothing.
 pub(super) struct Live {
-    session: Session,
+    /// Until it is finished.
+    session: Option<Session>,
+    /// Those that records have come from, by receiver and name.
+    sources: BTreeSet<(String, String)>,
 }
 
 impl Live {
@@ -31,21 +36,46 @@ impl Live {
             outlet: Box::new(Finite::new(None)),
         };
         let loaded = Loaded { active: active.clone(), ..Loaded::default() };
-        Ok(Live { session: Session::start_with(settings, plan, loaded)? })
+        let session = Session::start_with(settings, plan, loaded)?;
+        Ok(Live { session: Some(session), sources: BTreeSet::new() })
     }
 
     /// Hands records over; waits while the engine is behind. Not from within a runtime.
-    pub(super) fn give(&self, intake: Intake) {
+    pub(super) fn give(&mut self, intake: Intake) {
+        let Source { receiver, name } = &intake.source;
+        let source = (receiver.clone(), name.clone());
+        self.sources.insert(source);
+        self.send(intake);
+    }
+
+    fn send(&self, intake: Intake) {
+        let session = self.session.as_ref().expect("it is not finished");
         // A journal that takes no more says why when the session ends.
-        self.session.intakes.blocking_send(intake).ok();
+        session.intakes.blocking_send(intake).ok();
     }
 
     /// Works everything off; the alerts of correlations, by event time and id.
     ///
     /// # Errors
     /// If not everything could be taken.
-    pub(super) fn finish(self, rules: &RuleSet) -> Result<Vec<Alert>, Failure> {
-        let ended = self.session.finish(false)?;
+    pub(super) fn finish(mut self, rules: &RuleSet) -> Result<Vec<Alert>, Failure> {
+        // Every source has come to its end, as a file has that is read whole.
+        for (receiver, name) in std::mem::take(&mut self.sources) {
+            let path = name.clone();
+            let mut last = Intake::new(Source { receiver, name });
+            last.position = Some(Position {
+                path,
+                device: 0,
+                inode: 0,
+                fingerprint: 0,
+                fingerprint_len: 0,
+                offset: 0,
+                complete: true,
+            });
+            self.send(last);
+        }
+        let session = self.session.take().expect("it is not finished");
+        let ended = session.finish(false)?;
         let is_correlation = |alert: &Alert| {
             let mut correlations = rules.correlations().iter();
             correlations.any(|one| identity(&one.correlation.meta) == alert.rule)
@@ -54,5 +84,14 @@ impl Live {
         alerts.retain(is_correlation);
         alerts.sort_by(|a, b| (&a.event_time, &a.id).cmp(&(&b.event_time, &b.id)));
         Ok(alerts)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Its threads wait for each other unless it is ended in order.
+        if let Some(session) = self.session.take() {
+            session.finish(true).ok();
+        }
     }
 }

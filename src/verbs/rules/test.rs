@@ -24,7 +24,7 @@ use crate::cli::numbers::{grouped, humanised};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print};
 use crate::config::settings::Settings;
-use crate::intake::{Intake, Position};
+use crate::intake::Intake;
 use crate::journal::Stored;
 use crate::rules::files::Want;
 use crate::verbs;
@@ -299,10 +299,9 @@ impl<'c> Runner<'c> {
     /// Whether a correlation of the file fires on the records of a case.
     fn fires(&self, case: &Case, tested: &Tested) -> Result<bool, Failure> {
         let active = &self.choice.loaded.active;
-        let live = Live::start(&self.settings, active)?;
+        let mut live = Live::start(&self.settings, active)?;
         let mut intake = Intake::new(source());
         intake.received_at = RECEIVED;
-        let mut offset = 0;
         for record in &case.records {
             if intake.is_full() {
                 let mut next = Intake::new(source());
@@ -310,18 +309,7 @@ impl<'c> Runner<'c> {
                 live.give(std::mem::replace(&mut intake, next));
             }
             intake.push(record.as_bytes(), Flags::default());
-            offset += record.len() as u64 + 1;
         }
-        // The source has come to its end, as a file has that is read whole.
-        intake.position = Some(Position {
-            path: source().name,
-            device: 0,
-            inode: 0,
-            fingerprint: 0,
-            fingerprint_len: 0,
-            offset,
-            complete: true,
-        });
         live.give(intake);
         let alerts = live.finish(&active.rules)?;
         Ok(alerts.iter().any(|alert| tested.correlations.contains(&alert.rule)))
