@@ -437,9 +437,11 @@ impl OpenEpoch {
             return Vec::new();
         }
         let received_at_max = received_at_max.unwrap_or(EventTime::MIN);
+        let last = epoch + 1;
         vec![
-            journal::Fed::Control { epoch, control: Control::Stop },
             journal::Fed::EpochEnd { epoch, next_seq, received_at_max },
+            journal::Fed::Control { epoch: last, control: Control::Stop },
+            journal::Fed::EpochEnd { epoch: last, next_seq, received_at_max },
         ]
     }
 }

@@ -584,7 +584,7 @@ mod tests {
     fn a_count_beyond_what_is_kept_is_said_to_never_be_reached() {
         let warnings = |condition: &str| {
             let text = format!(
-                "title: t\nid: c\ncorrelation:\n  type: event_count\n  rules: a\n  timespan: 5m\n  \
+                "title: t\nid: 4b1d9a3e-0e4f-4a57-8f0e-2a6b3c7d9e10\ncorrelation:\n  type: event_count\n  rules: a\n  timespan: 5m\n  \
                  condition: {condition}\n"
             );
             let said = parse("c.yml", text.as_bytes()).diagnostics;

@@ -199,7 +199,12 @@ fn cases() -> Vec<Case> {
         tcp(
             "JSON that does not end",
             format!("{}\n", "[{\"a\":".repeat(30_000)),
-            vec![event("[{\"a\":".repeat(30_000)[..MESSAGE_MAX].to_owned()).flag("truncated")],
+            vec![
+                event("[{\"a\":".repeat(30_000)[..MESSAGE_MAX].to_owned())
+                    .flag("bad_priority")
+                    .flag("entities_cut")
+                    .flag("truncated"),
+            ],
         ),
         udp("the largest datagram", vec![b'x'; 65_507], vec![event("x".repeat(65_507))]),
         udp("an empty datagram", "", vec![]),

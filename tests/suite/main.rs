@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod configs;
 mod corpus;
+mod correlation;
 mod exact;
 mod harness;
 mod law;

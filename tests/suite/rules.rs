@@ -363,14 +363,14 @@ fn a_sequence_that_must_not_fire_passes_and_one_that_does_not_fire_says_what_mat
 #[test]
 fn a_sequence_that_must_fire_passes() {
     let dir = folder();
-    let record = "{time} web app: verdict=refused from=10.0.0.1 user=u{n}";
+    let record = "<38>{time} web app: verdict=refused from=10.0.0.1 user=u{n}";
     let case = json!({"fires": true, "raw": [record], "repeat": 6, "every_s": 10});
     fs::write(dir.path().join("r/deep/many.cases.jsonl"), format!("{case}\n")).unwrap();
     said(dir.path(), &["rules", "test", "r/deep"], 0);
     let log: String = (0..6)
         .map(|at| {
             format!(
-                "2026-03-01T00:00:{:02}Z web app: verdict=refused from=10.0.0.1 n={at}\n",
+                "<38>2026-03-01T00:00:{:02}Z web app: verdict=refused from=10.0.0.1 n={at}\n",
                 at * 9
             )
         })
