@@ -206,7 +206,11 @@ fn cases() -> Vec<Case> {
                     .flag("truncated"),
             ],
         ),
-        udp("the largest datagram", vec![b'x'; 65_507], vec![event("x".repeat(65_507))]),
+        udp(
+            "the largest datagram",
+            vec![b'x'; 65_507],
+            vec![event("x".repeat(65_507)).flag("bad_priority").flag("entities_cut")],
+        ),
         udp("an empty datagram", "", vec![]),
         udp("two lines in a datagram", "<34>one\ntwo\n", vec![event("one\ntwo")]),
         udp(
@@ -282,7 +286,7 @@ fn bad_syslog_becomes_what_the_table_says() {
     let events: Vec<serde_json::Value> =
         events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let flags = flags(&state);
-    let mut at = 0;
+    let (mut at, mut differ) = (0, Vec::new());
     for (number, case) in cases.iter().enumerate() {
         let end = texts.iter().position(|text| *text == probe(number)).unwrap();
         let said = || -> Vec<String> {
@@ -302,13 +306,16 @@ fn bad_syslog_becomes_what_the_table_says() {
             found.retain(|flag| *flag != "late");
             wanted.sort_unstable();
             found.sort_unstable();
-            assert_eq!(found, wanted, "{}: {:#?}", case.name, said());
+            if found != wanted {
+                differ.push(format!("{}: {found:?} for {wanted:?}: {:#?}", case.name, said()));
+            }
             for (key, value) in &event.values {
                 assert_eq!(events[at][key], *value, "{}: {}", case.name, events[at]);
             }
         }
         at = end + 1;
     }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }
 
 #[test]
