@@ -1,0 +1,306 @@
+//! Rules against records, ours and rsigma's, in one run on one core.
+//!
+//! `cargo run --release --ignore-rust-version --manifest-path benches/sigma/Cargo.toml`
+//!
+//! Ours is what the program does with a record: parse it, make fields and views of it, and match
+//! it. rsigma gets the same fields under the same names, ready made, and the log source of each
+//! view, so that it looks only at rules for it. It is measured with and without reading JSON.
+//!
+//! The corpus is found by `SEERFLOW_SHARED`, or in `../shared` beside the checkout.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hint::black_box;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use operators::parse::{self, Parser};
+use operators::sigma::{
+    self, Active, Document, LogSource, Options, Parsed, RuleSet, Sigma, Status, fields,
+};
+use operators::types::{Batch, Block, EventTime, Flags, Record, Source, Span, Text};
+use rsigma_eval::{Engine, JsonEvent};
+use serde_json::Value;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How many times each measurement is taken; the least counts.
+const ROUNDS: usize = 5;
+/// How many records are looked at in a round, at least.
+const RECORDS: usize = 20_000;
+
+type Files = Vec<(String, Vec<u8>)>;
+
+fn main() {
+    let shared = std::env::var_os("SEERFLOW_SHARED").map(PathBuf::from);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = shared.unwrap_or_else(|| root.join("../shared"));
+    let corpus = shared.join("data/sigma/rules.tar.xz");
+    let Ok(packed) = std::fs::read(&corpus) else {
+        println!("skipped: there is no {}; set SEERFLOW_SHARED", corpus.display());
+        return;
+    };
+    let files = for_hosts(unpack(&packed));
+    let samples = samples(&shared.join("data/sigma/regression.jsonl"));
+    let syslog = syslog(&shared.join("data/loghub"));
+    let started = Instant::now();
+    let all = active(&files);
+    println!("{} rules compiled in {:.0?}, ours", all.rules.len(), started.elapsed());
+    let some: Files = every(&files, 80);
+    let sets = [("0", active(&[])), ("80", active(&some)), ("all", Arc::clone(&all))];
+
+    println!("\n{:<28}{:>8}{:>12}{:>14}", "", "rules", "ns/record", "records/s");
+    let mut ours = BTreeMap::new();
+    for (what, records) in [("samples", &samples), ("syslog", &syslog)] {
+        for (name, set) in &sets {
+            let (whole, matching) = measure(set, records);
+            row(&format!("ours, {what}"), name, whole);
+            row("  of it matching", name, matching);
+            ours.insert((what, *name), whole);
+        }
+    }
+    let [flat, sources] = flat(&all, &samples);
+    for (name, files) in [("80", &some), ("all", &files)] {
+        let engine = engine(files);
+        let (values, sources): (Vec<Value>, Vec<Vec<rsigma_parser::LogSource>>) = (
+            flat.iter().map(|text| serde_json::from_str(text).expect("our own JSON")).collect(),
+            sources.iter().map(|text| log_sources(text)).collect(),
+        );
+        let ready = best(samples.len(), || {
+            for (value, sources) in values.iter().zip(&sources) {
+                let event = JsonEvent::borrow(value);
+                for source in sources {
+                    black_box(engine.evaluate_pruned(&event, source));
+                }
+            }
+        });
+        let read = best(samples.len(), || {
+            for (text, sources) in flat.iter().zip(&sources) {
+                let value: Value = serde_json::from_str(text).expect("our own JSON");
+                let event = JsonEvent::borrow(&value);
+                for source in sources {
+                    black_box(engine.evaluate_pruned(&event, source));
+                }
+            }
+        });
+        row("rsigma 0.26, fields ready", name, ready);
+        row("rsigma 0.26, reading JSON", name, read);
+        let ratio = ready.as_secs_f64() / ours[&("samples", name)].as_secs_f64();
+        println!("{:<28}{name:>8}{ratio:>11.1}×", "  ours is faster by");
+    }
+}
+
+fn row(what: &str, rules: &str, each: Duration) {
+    let nanos = each.as_nanos();
+    let rate = 1e9 / nanos.max(1) as f64;
+    println!("{what:<28}{rules:>8}{nanos:>12}{rate:>14.0}");
+}
+
+/// The least time for one of `count` things in a few rounds.
+fn best(count: usize, mut each: impl FnMut()) -> Duration {
+    let times = RECORDS.div_ceil(count);
+    let round = |_| {
+        let started = Instant::now();
+        (0..times).for_each(|_| each());
+        started.elapsed()
+    };
+    let least = (0..ROUNDS).map(round).min().expect("there are rounds");
+    least / u32::try_from(times * count).expect("not so many")
+}
+
+/// From text to matches, and matching alone.
+fn measure(active: &Arc<Active>, records: &[String]) -> (Duration, Duration) {
+    let block = block(records);
+    let mut sigma = Sigma::new(active);
+    let options = parse::Options {
+        zone_offset_seconds: 0,
+        future_max: parse::FUTURE_MAX,
+        fields_max: parse::FIELDS_MAX,
+    };
+    let parser = Parser::new(options);
+    let whole = best(records.len(), || {
+        let mut batch = parser.parse(Arc::clone(&block));
+        sigma.detect(&mut batch);
+        black_box(&batch.hits);
+    });
+    let mut batch = parser.parse(Arc::clone(&block));
+    let matching = best(records.len(), || {
+        sigma.detect(&mut batch);
+        black_box(&batch.hits);
+    });
+    (whole, matching)
+}
+
+fn block(records: &[String]) -> Arc<Block> {
+    let source = Source { receiver: "syslog".to_owned(), name: "bench".to_owned() };
+    let mut block = Block {
+        epoch: 1,
+        first_seq: 0,
+        text: String::new(),
+        records: Vec::new(),
+        sources: Arc::new(vec![source]),
+        ended: Vec::new(),
+    };
+    for record in records {
+        let text = Text::in_block(block.text.len(), record.len());
+        block.text.push_str(record);
+        let received_at = EventTime::from_secs(1_800_000_000);
+        block.records.push(Record { text, source: 0, received_at, flags: Flags(0) });
+    }
+    Arc::new(block)
+}
+
+/// Each record's fields as rules read them, as flat JSON; its log sources.
+fn flat(active: &Arc<Active>, records: &[String]) -> [Vec<String>; 2] {
+    let options = parse::Options {
+        zone_offset_seconds: 0,
+        future_max: parse::FUTURE_MAX,
+        fields_max: parse::FIELDS_MAX,
+    };
+    let mut sigma = Sigma::new(active);
+    let known = fields::log_sources(&[]);
+    let mut out = [Vec::new(), Vec::new()];
+    let batch: Batch = Parser::new(options).parse(block(records));
+    for event in &batch.events {
+        let rules = Arc::clone(&active.rules);
+        let record = sigma.record(&batch, event);
+        let mut object = serde_json::Map::new();
+        let mut digits = String::new();
+        for field in record.fields() {
+            let value = match field.value.text(&mut digits) {
+                Some(text) => Value::from(text),
+                None => Value::Null,
+            };
+            object.entry(field.name.to_owned()).or_insert(value);
+        }
+        let of = known.iter().filter(|source| record.views().contains(&rules.view(source)));
+        let sources: BTreeSet<String> = of.map(written).collect();
+        out[0].push(Value::Object(object).to_string());
+        out[1].push(sources.into_iter().collect::<Vec<_>>().join(" "));
+    }
+    out
+}
+
+/// `category/product/service`
+fn written(source: &LogSource) -> String {
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    [name(&source.category), name(&source.product), name(&source.service)].join("/")
+}
+
+fn log_sources(text: &str) -> Vec<rsigma_parser::LogSource> {
+    let source = |text: &str| {
+        let mut parts = text.split('/').map(|part| (!part.is_empty()).then(|| part.to_owned()));
+        rsigma_parser::LogSource {
+            category: parts.next().flatten(),
+            product: parts.next().flatten(),
+            service: parts.next().flatten(),
+            ..rsigma_parser::LogSource::default()
+        }
+    };
+    text.split_whitespace().map(source).collect()
+}
+
+fn active(files: &[(String, Vec<u8>)]) -> Arc<Active> {
+    let mut parsed = sigma::parse_all(files, 2);
+    for file in &mut parsed {
+        file.documents.retain(is_used);
+    }
+    let options = Options { placeholders: BTreeMap::new() };
+    let (rules, _) = RuleSet::compile(parsed, &options);
+    Arc::new(Active::new(rules, Vec::new(), Span::from_secs(900), &BTreeMap::new()))
+}
+
+fn is_used(document: &Document) -> bool {
+    match document {
+        Document::Rule(rule) => {
+            !matches!(rule.meta.status, Some(Status::Deprecated | Status::Unsupported))
+        }
+        _ => false,
+    }
+}
+
+fn engine(files: &[(String, Vec<u8>)]) -> Engine {
+    let mut engine = Engine::new();
+    let mut rules = Vec::new();
+    for (_, bytes) in files {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(collection) = rsigma_parser::parse_sigma_yaml(&text) {
+            rules.extend(collection.rules);
+        }
+    }
+    let started = Instant::now();
+    let refused = engine.add_rules(&rules).len();
+    let count = engine.rule_count();
+    println!("{count} rules compiled in {:.0?}, rsigma's ({refused} refused)", started.elapsed());
+    engine
+}
+
+/// The rules for Windows and Linux.
+fn for_hosts(files: Files) -> Files {
+    let is_for = |parsed: &Parsed| {
+        parsed.documents.iter().any(|document| match document {
+            Document::Rule(rule) => {
+                is_used(document)
+                    && matches!(rule.logsource.product.as_deref(), Some("windows" | "linux"))
+            }
+            _ => false,
+        })
+    };
+    let parsed = sigma::parse_all(&files, 2);
+    files.into_iter().zip(&parsed).filter(|(_, parsed)| is_for(parsed)).map(|(f, _)| f).collect()
+}
+
+/// So many of them, evenly.
+fn every(files: &[(String, Vec<u8>)], count: usize) -> Files {
+    let step = (files.len() / count).max(1);
+    files.iter().step_by(step).take(count).cloned().collect()
+}
+
+fn unpack(packed: &[u8]) -> Files {
+    let mut tar = Vec::new();
+    lzma_rs::xz_decompress(&mut &packed[..], &mut tar).expect("the corpus is whole");
+    let mut archive = tar::Archive::new(&tar[..]);
+    let mut files = Vec::new();
+    for entry in archive.entries().expect("it is an archive") {
+        let mut entry = entry.expect("it is whole");
+        let name = entry.path().expect("it has a name").display().to_string();
+        if name.ends_with(".yml") {
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("it is whole");
+            files.push((name, bytes));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The samples of the corpus, each record on a line.
+fn samples(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).expect("the samples are beside the corpus");
+    let raw = text.lines().map(|line| {
+        let sample: Value = serde_json::from_str(line).expect("a line is JSON");
+        sample["raw"].as_str().expect("a text").to_owned()
+    });
+    let records = raw.flat_map(|raw| {
+        let each = serde_json::Deserializer::from_str(&raw).into_iter::<Value>();
+        each.map(|record| record.expect("a record").to_string()).collect::<Vec<_>>()
+    });
+    records.collect()
+}
+
+/// Harmless lines of syslog.
+fn syslog(loghub: &Path) -> Vec<String> {
+    let names = ["Linux", "OpenSSH"];
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(loghub).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if names.iter().any(|known| name.starts_with(known)) && name.ends_with(".log") {
+            let text = std::fs::read_to_string(entry.path()).expect("a sample is text");
+            lines.extend(text.lines().map(str::to_owned));
+        }
+    }
+    assert!(!lines.is_empty(), "there are no lines in {}", loghub.display());
+    lines
+}
