@@ -20,7 +20,7 @@ use crate::types::hash::{Map, Set, groups_of, key_group, mix, owner};
 use crate::types::{EventTime, Span};
 
 /// The most groups of a key group; beyond it those that end first go, an eighth at a time.
-pub const GROUPS_MAX: usize = 4_096;
+pub const GROUPS_MAX: usize = 512;
 /// The most matches of a key group that lie in windows; beyond it the groups that end first go.
 pub const ITEMS_MAX: usize = 2 * EVENTS_MAX;
 /// The most matches of a key group that wait for the watermark, and of one group half of that;

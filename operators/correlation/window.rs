@@ -130,6 +130,10 @@ impl Window {
         while self.items.front().is_some_and(|first| first.time < from) {
             self.pop();
         }
+        if self.is_vain(ask) && item.place != 0 {
+            // Whoever logs in is no group of its own, only because somebody might have guessed.
+            return (None, 0);
+        }
         let place = item.place;
         self.push(item);
         let max = if matches!(self.tally, Tally::Runs) { RUNS_MAX } else { EVENTS_MAX };
@@ -143,6 +147,18 @@ impl Window {
             *self = Window::new(ask.kind);
         }
         (fired, gone)
+    }
+
+    /// Whether there is nothing yet that a later step of a sequence could follow; what is no first
+    /// step goes.
+    fn is_vain(&mut self, ask: &Ask) -> bool {
+        if !matches!((&self.tally, &ask.firing), (Tally::Runs, Firing::Every)) {
+            return false;
+        }
+        while self.items.front().is_some_and(|first| first.place != 0) {
+            self.pop();
+        }
+        self.items.is_empty()
     }
 
     fn push(&mut self, item: Item) {

@@ -142,10 +142,10 @@ impl Process {
         String::from_utf8_lossy(&fs::read(&self.err).unwrap()).into_owned()
     }
 
-    /// A line of `/proc/PID/status`, in KiB.
+    /// A line of `/proc/PID/status`, in KiB; 0 of a process that has just ended.
     pub(crate) fn memory_kib(&self, line: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|at| at.strip_prefix(line)).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let Some(line) = status.lines().find_map(|at| at.strip_prefix(line)) else { return 0 };
         line.trim_matches([':', '\t', ' ']).trim_end_matches(" kB").trim().parse().unwrap()
     }
 }
