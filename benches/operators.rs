@@ -182,7 +182,8 @@ fn operators(fed: Vec<Fed>, samples: &mut Samples) {
     let mut mentions = Mentions::default();
     let mut entities = Entities::new(options.entity.clone(), 0, 1, Rc::clone(&store));
     let mut alerts = Alerts::new(0..operators::types::hash::KEY_GROUPS, &*store);
-    let mut reporter = Reporter::new(&options.entity.groups.weights, Rc::new(NoRules));
+    let mut reporter =
+        Reporter::new(&options.entity.weights, options.attack.clone(), Rc::new(NoRules));
     let mut parts = Parts::new(&options.entity);
 
     let mut blocks = Vec::new();
@@ -329,14 +330,15 @@ impl<'o> Parts<'o> {
             }
         });
         self.markov.apply(&summary);
+        let mut closed = groups::Summary::default();
         samples.take(14, || {
             for touch in &touches {
                 let opinion = Opinion::new((mix(touch.seq) >> 11) as f64 / (1u64 << 53) as f64);
                 let key = mix(route(touch.entity));
-                self.open.note(&self.ranks, groups::Detector(0), key, touch.time, opinion);
+                let detector = groups::Detector(0);
+                self.open.note(&self.ranks, detector, key, touch.time, opinion, &mut closed);
             }
         });
-        let mut closed = groups::Summary::default();
         let watermark = touches.iter().map(|touch| touch.time).max().unwrap_or(EventTime::MIN);
         self.open.close(&self.ranks, watermark, &mut closed);
         let mut all = groups::Summary::default();

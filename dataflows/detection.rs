@@ -26,6 +26,7 @@ use operators::entity::{self, EntitiesExt, Said, Tick};
 use operators::extract::{self, Extractor};
 use operators::logic::{Parcel, Sorter};
 use operators::parse::{self, Parser};
+use operators::report::attack::Attack;
 use operators::report::{Mail, Report, ReportExt, Reporter};
 use operators::sigma::{Schedule, Sigma};
 use operators::state::{Ledger, Store};
@@ -52,6 +53,8 @@ pub struct Options {
     pub content: content::Options,
     /// Events and their entities.
     pub entity: entity::Options,
+    /// What ATT&CK calls what detectors find.
+    pub attack: Attack,
 }
 
 /// What comes out, each by epoch.
@@ -126,7 +129,8 @@ pub fn detection<'scope>(
         Parcel { to: parcel.to, items: parcel.items.into_iter().map(mail).collect() }
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
-    let reporter = Reporter::new(&options.entity.groups.weights, Rc::new(Book::new(rules)));
+    let reporter =
+        Reporter::new(&options.entity.weights, options.attack.clone(), Rc::new(Book::new(rules)));
     let reports = shares.report(mail, reporter, store, ledger);
     Outputs {
         reports,

@@ -52,11 +52,15 @@ fn options(memory_bytes: usize) -> Options {
                 weights: vec![1.0; Detector::ALL.len()],
                 floor: 0.05,
                 groups_min: 10,
+                events_min: 32,
+                events_max: 512,
                 open_max: 8_192,
             },
-            incident: Span::from_secs(900),
+            weights: vec![1.0; Detector::ALL.len()],
+            incidents: vec![Span::from_secs(900); Detector::ALL.len()],
             memory_bytes,
         },
+        attack: operators::report::attack::Attack::built_in(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! its count. A finding after the window starts a new incident.
 //!
 //! An incident lives with the owner of its dedup key. State: one record for each incident whose
-//! window the watermark has not passed.
+//! window the watermark has not passed; one that begins late is kept as long as if it had not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -53,6 +53,8 @@ pub struct Opened {
 struct Incident {
     id: u128,
     first: EventTime,
+    /// What the incident is kept from: its first event, or the watermark if that event was late.
+    since: EventTime,
     last: EventTime,
     window: Span,
     count: u64,
@@ -60,9 +62,9 @@ struct Incident {
 }
 
 impl Incident {
-    /// The last moment that counts into it.
+    /// Until when it is kept.
     fn end(&self) -> EventTime {
-        self.first + self.window
+        self.since + self.window
     }
 }
 
@@ -140,7 +142,7 @@ impl Alerts {
         Some(incident)
     }
 
-    /// Forgets incidents that no finding in time can add to.
+    /// Forgets incidents that only findings later still could add to.
     fn forget(&mut self) {
         while let Some((_, key)) = self.ends.first().filter(|(end, _)| *end < self.watermark) {
             self.remove(*key);
@@ -210,6 +212,7 @@ impl Stage for Alerts {
                     let incident = Incident {
                         id,
                         first: finding.time,
+                        since: finding.time.max(self.watermark),
                         last: finding.time,
                         window: finding.window,
                         count: 1,
@@ -357,6 +360,16 @@ mod tests {
         tell(&mut alerts, 1_000, vec![]);
         assert_eq!(alerts.open.len(), 1);
         tell(&mut alerts, 1_001, vec![]);
+        assert_eq!(alerts.open.len(), 0);
+    }
+
+    #[test]
+    fn late_findings_of_an_incident_are_told_once() {
+        let mut alerts = alerts();
+        let told = tell(&mut alerts, 90_000, vec![finding(7, 1, 100)]);
+        assert_eq!(told, [(Some(1), 1)]);
+        assert_eq!(tell(&mut alerts, 90_010, vec![finding(7, 2, 160)]), [(None, 2)]);
+        assert_eq!(tell(&mut alerts, 90_901, vec![]), []);
         assert_eq!(alerts.open.len(), 0);
     }
 

@@ -131,6 +131,11 @@ impl Content {
                     let score = self.half_space.score_and_learn(&point, &mut summary.half_space)?;
                     self.half_space.opinion(score)
                 });
+                let known_well = self.scale.knows(event.template);
+                let beyond = self.scale.beyond(event.template, &bins);
+                // Among all messages those of a new template are odd anyway; that they are new is
+                // for rarity to say.
+                let unusual = known_well.then(|| either(unusual, beyond.map(|(far, _)| far)));
                 summary.features.learn(event.template, bins, event.time);
                 let surprise = [known.surprise, millionths(unusual)];
                 batch.events[at].surprise = surprise;
@@ -143,9 +148,16 @@ impl Content {
                 }
                 let unusual = unusual.filter(|_| explain(surprise[1]));
                 if let (Some(opinion), Some(point)) = (unusual, point) {
-                    let features = self.half_space.isolating(&point).map(|at| at as u8);
-                    let own = self.scale.knows(event.template);
-                    let grounds = Grounds::Unusual { features, own };
+                    let grounds = match beyond {
+                        Some((far, feature)) if 2.0 * far.p() <= opinion.p() => Grounds::Beyond {
+                            feature: feature as u8,
+                            of: self.scale.seen(event.template),
+                        },
+                        _ => Grounds::Unusual {
+                            features: self.half_space.isolating(&point).map(|at| at as u8),
+                            own: self.scale.knows(event.template),
+                        },
+                    };
                     share.notes.push(Note { seq: event.seq, p: opinion.p(), grounds });
                 }
             }
@@ -153,6 +165,16 @@ impl Content {
         for (template, known) in templates.into_iter().filter(|(template, _)| *template != 0) {
             summary.rarity.add_many(template, known.events);
         }
+    }
+}
+
+/// The opinion of the trees, where they have one, and of whoever saw something beyond all: the less
+/// probable one, which counts twice where both were asked.
+fn either(trees: Option<Opinion>, beyond: Option<Opinion>) -> Opinion {
+    let nothing = Opinion::new(1.0);
+    match (trees, beyond) {
+        (Some(one), Some(other)) => Opinion::new(2.0 * one.p().min(other.p())),
+        (one, other) => one.or(other).unwrap_or(nothing),
     }
 }
 

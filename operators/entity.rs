@@ -26,15 +26,15 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 
 use crate::logic::{Parcel, Sorter, Stage, stage};
-use crate::score::groups::{self, Open, Ranks};
+use crate::score::groups::{self, Noted, Open, Ranks};
 use crate::score::markov::{self, Markov, Symbol};
 use crate::score::opinion::{Opinion, Surprise, combine, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
 use crate::types::hash::{Map, groups_of, key_group, mix, stable};
 use crate::types::{
-    Contribution, Detector, EntityId, EventTime, Finding, Level, Mergeable, NO_OPINION, Rule, Span,
-    Texts,
+    Contribution, Detector, EntityId, EventTime, Finding, Kind, Level, Mergeable, NO_OPINION, Rule,
+    Span, Texts,
 };
 
 pub mod memory;
@@ -57,8 +57,11 @@ pub struct Options {
     pub sequence: markov::Options,
     /// The decision. Its weights are those of [`Detector::ALL`], in order.
     pub groups: groups::Options,
-    /// How long findings of an entity and template are one incident, from the first.
-    pub incident: Span,
+    /// The weight of each detector of [`Detector::ALL`] in a score, in order.
+    pub weights: Vec<f64>,
+    /// How long findings of an entity are one incident, from the first, by who speaks then: one
+    /// for each detector of [`Detector::ALL`], in order.
+    pub incidents: Vec<Span>,
     /// Bytes of memory for the entities of one worker; colder ones go to the store.
     pub memory_bytes: usize,
 }
@@ -67,6 +70,8 @@ pub struct Options {
 const EARLIER_EVENTS: usize = 8;
 /// From this surprise on an opinion is worth telling the event's landing worker.
 const EVIDENCE_FROM: Surprise = Surprise(500_000);
+/// From this surprise on a finding is worth a look though only one aspect of it is odd.
+const MEDIUM_FROM: Surprise = Surprise(5_000_000);
 /// From this surprise on an opinion is listed beside the one that made the finding.
 const BESIDE_FROM: Surprise = Surprise(1_300_000);
 
@@ -199,6 +204,10 @@ struct Reached {
     /// The start of its window.
     start: EventTime,
     odds: Odds,
+    /// Events that did not lift it and are not counted yet.
+    skipped: u32,
+    /// Further events that it takes, those included; the last one closes it.
+    room: u32,
 }
 
 /// The groups of one entity that its last touches came to, by detector.
@@ -311,7 +320,11 @@ impl Entities {
         let text = self.texts.get(&touch.template).map_or("", |template| &template.text);
         match (heard.detector, heard.counts, heard.past) {
             (Detector::RarePeer, Some(counts), _) => {
-                counts.sentence("the one it was seen with", &place)
+                let peer = match entity.kind {
+                    Some(Kind::Host) => "this account",
+                    _ => "this address or host",
+                };
+                counts.sentence(peer, &place)
             }
             (_, Some(counts), _) => counts.sentence(format_args!("template `{text}`"), &place),
             (_, _, Some(past)) => {
@@ -335,26 +348,47 @@ impl Entities {
         self.options.groups.weights[detector as usize]
     }
 
-    /// Puts an opinion into its group. Whether the group is open.
-    fn note(&mut self, touch: &Touch, one: &Heard, reaches: &mut Reaches) -> bool {
+    /// Puts an opinion into its group. Whether there is one.
+    fn note(
+        &mut self,
+        touch: &Touch,
+        one: &Heard,
+        reaches: &mut Reaches,
+        summary: &mut groups::Summary,
+    ) -> bool {
         let width = self.options.groups.width;
         let at = one.detector as usize;
-        // What does not lift its group changes nothing.
-        if let Some(Reached { start, odds }) = reaches[at]
-            && touch.time >= start
-            && touch.time.since(start) < width
-            && one.odds.is_within(odds)
+        // What does not lift its group and is not its last is only counted, and that later.
+        if let Some(Reached { start, odds, skipped, room }) = &mut reaches[at]
+            && touch.time >= *start
+            && touch.time.since(*start) < width
+            && one.odds.is_within(*odds)
+            && *skipped + 1 < *room
         {
+            *skipped += 1;
             return true;
         }
+        self.count(touch.entity, one.detector, reaches);
         let hash = route(touch.entity);
         let open = &mut self.open[usize::from(key_group(hash) - self.first_group)];
         let detector = groups::Detector(at as u8);
         let opinion = one.odds.opinion();
-        let noted = open.note(&self.ranks, detector, mix(hash), touch.time, opinion);
-        let start = touch.time.align(width);
-        reaches[at] = noted.map(|_| Reached { start, odds: one.odds });
-        noted.is_some()
+        let noted = open.note(&self.ranks, detector, mix(hash), touch.time, opinion, summary);
+        let Some(Noted { start, room, .. }) = noted else { return false };
+        let reached = Reached { start, odds: one.odds, skipped: 0, room };
+        reaches[at] = (room > 0).then_some(reached);
+        true
+    }
+
+    /// Counts the events that were skipped into the group of an entity and a detector.
+    fn count(&mut self, entity: EntityId, detector: Detector, reaches: &mut Reaches) {
+        let Some(reached) = reaches[detector as usize].take() else { return };
+        if reached.skipped > 0 {
+            let hash = route(entity);
+            let open = &mut self.open[usize::from(key_group(hash) - self.first_group)];
+            let detector = groups::Detector(detector as u8);
+            open.count(detector, mix(hash), reached.start, reached.skipped);
+        }
     }
 
     /// Puts opinions into their groups; a finding, if any is worth it.
@@ -364,10 +398,11 @@ impl Entities {
         touch: &Touch,
         heard: &[Heard],
         reaches: &mut Reaches,
+        summary: &mut groups::Summary,
     ) -> Option<Finding> {
         let mut alerting = Vec::new();
         for one in heard {
-            let open = self.note(touch, one, reaches);
+            let open = self.note(touch, one, reaches, summary);
             // After the event that lifts its group over the threshold, others that are over it
             // count into the same incident.
             if open && one.odds.reaches(&self.bars[one.detector as usize]) {
@@ -375,7 +410,7 @@ impl Entities {
                 alerting.push((one, self.ranks.decide(detector, one.odds.opinion())));
             }
         }
-        if alerting.is_empty() || touch.part.has(Part::LATE) {
+        if alerting.is_empty() {
             return None;
         }
         let strongest = |(one, _): &(&Heard, groups::Verdict)| {
@@ -384,7 +419,8 @@ impl Entities {
         let first = alerting.iter().min_by_key(|pair| strongest(pair));
         let (first, verdict) = *first.expect("it is not empty");
         let p = |one: &Heard| one.odds.opinion().p();
-        let all: Vec<_> = heard.iter().map(|one| (self.weight(one.detector), p(one))).collect();
+        let weight = |one: &Heard| self.options.weights[one.detector as usize];
+        let all: Vec<_> = heard.iter().map(|one| (weight(one), p(one))).collect();
         let rank = |one: &Heard| {
             let found = alerting.iter().find(|(other, _)| other.detector == one.detector);
             found.map(|(_, verdict)| verdict.rank_p)
@@ -405,14 +441,18 @@ impl Entities {
             earlier.iter().rev().take(EARLIER_EVENTS).map(|(_, seq)| *seq).collect();
         events.sort_unstable();
         let surprise = first.odds.surprise();
-        let level = match alerting.len() {
+        let mut aspects: Vec<Aspect> =
+            alerting.iter().map(|(one, _)| Aspect::of(one.detector)).collect();
+        aspects.sort_unstable();
+        aspects.dedup();
+        let level = match aspects.len() {
             3.. => Level::High,
             2 => Level::Medium,
-            _ if surprise >= Surprise(5_000_000) => Level::Medium,
+            _ if surprise >= MEDIUM_FROM => Level::Medium,
             _ => Level::Low,
         };
         Some(Finding {
-            dedup: dedup(touch.entity, touch.template),
+            dedup: dedup(touch.entity, level),
             rule: Rule::Model(first.detector),
             level,
             entity: touch.entity,
@@ -420,7 +460,7 @@ impl Entities {
             seq: touch.seq,
             time: touch.time,
             landed: touch.landed,
-            window: self.options.incident,
+            window: self.options.incidents[first.detector as usize],
             score: score01(combine(&all)),
             threshold: score01(verdict.threshold.p()),
             contributions,
@@ -435,6 +475,31 @@ impl Entities {
             self.symbols =
                 texts.iter().map(|(id, text)| (Symbol::of(*id), Arc::clone(&text.text))).collect();
             self.texts = texts;
+        }
+    }
+}
+
+/// What an opinion is about. Detectors of one aspect agree because they look at the same thing:
+/// what nobody ever said is rare for whoever says it and follows from nothing, and yet it may be
+/// no more than a new release. How bad a finding is goes by how many aspects of it are odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Aspect {
+    /// What happens.
+    What,
+    /// With whom, or from where.
+    Whom,
+    /// What it looks like.
+    Looks,
+}
+
+impl Aspect {
+    fn of(detector: Detector) -> Self {
+        match detector {
+            Detector::RareTemplate | Detector::RareForEntity | Detector::UnusualSequence => {
+                Aspect::What
+            }
+            Detector::RarePeer => Aspect::Whom,
+            Detector::UnusualContent => Aspect::Looks,
         }
     }
 }
@@ -457,11 +522,12 @@ impl Ord for OrderedP {
     }
 }
 
-/// Findings of an entity and a template are one incident, whichever detector speaks.
-fn dedup(entity: EntityId, template: u64) -> u128 {
+/// Findings of an entity are one incident, whichever detector speaks: what breaks in, or a new
+/// release, is odd in many ways at once. One that is worse than those before is told again.
+fn dedup(entity: EntityId, level: Level) -> u128 {
     let mut key = b"ml".to_vec();
     key.extend_from_slice(&entity.0.to_be_bytes());
-    key.extend_from_slice(&template.to_be_bytes());
+    key.push(level as u8);
     let low = stable(&key);
     key.push(0);
     u128::from(stable(&key)) << 64 | u128::from(low)
@@ -538,7 +604,8 @@ impl Stage for Entities {
                 for touch in run.iter().map(|at| touch(*at)) {
                     heard.clear();
                     self.hear(entity.meet(&self.options, epoch, touch), touch, &mut heard);
-                    if let Some(finding) = self.judge(entity, touch, &heard, &mut reaches) {
+                    let groups = &mut summary.groups;
+                    if let Some(finding) = self.judge(entity, touch, &heard, &mut reaches, groups) {
                         self.findings.push(crate::alert::route(finding.dedup), finding);
                     }
                     let told = heard.iter().filter(|one| matches!(one.odds, Odds::P(_)));
@@ -559,6 +626,9 @@ impl Stage for Entities {
                     }
                 }
             });
+            for detector in Detector::ALL {
+                self.count(first.entity, detector, &mut reaches);
+            }
         }
         self.memory = memory;
         out.extend(self.evidence.take().map(Said::Evidence));

@@ -21,8 +21,10 @@ use crate::types::{
     Rule, Share, Texts,
 };
 
+pub mod attack;
 pub mod kept;
 
+use attack::Attack;
 use kept::{Keep, Kept, cut};
 
 /// What reaches the worker that an event landed on.
@@ -72,15 +74,17 @@ pub struct Reporter {
     /// What each detector of [`Detector::ALL`] pays for speaking beside the others, in millionths
     /// of a decade; `None` if it has no say.
     prices: Vec<Option<u32>>,
+    attack: Attack,
     rules: Rc<dyn Rulebook>,
     kept: Keep,
 }
 
 impl Reporter {
-    /// A reporter with the detectors' weights and the rules that alerts may come from.
+    /// A reporter with the detectors' weights, the tags of what they find, and the rules that
+    /// alerts may come from.
     #[must_use]
-    pub fn new(weights: &[f64], rules: Rc<dyn Rulebook>) -> Self {
-        Reporter { prices: prices(weights), rules, kept: Keep::default() }
+    pub fn new(weights: &[f64], attack: Attack, rules: Rc<dyn Rulebook>) -> Self {
+        Reporter { prices: prices(weights), attack, rules, kept: Keep::default() }
     }
 
     /// The score of an event: [`combine`] of its opinions, computed with their logarithms.
@@ -207,7 +211,10 @@ impl Reporter {
                 if alert.title.is_empty() {
                     alert.title = detector.name().replace('-', " ");
                 }
-                alert.dedup_key = format!("ml:{}:{}", finding.entity, alert.template_id);
+                if let Some((tactics, techniques)) = self.attack.tags(detector, template) {
+                    (alert.tactics, alert.techniques) = (tactics.to_vec(), techniques.to_vec());
+                }
+                alert.dedup_key = format!("ml:{}:{}", finding.entity, finding.level.name());
             }
             Rule::Sigma(_) | Rule::Correlation(_) => {
                 alert.kind = "sigma".to_owned();
@@ -231,6 +238,11 @@ fn contribution(note: &Note, template: u64, texts: &Texts) -> Contribution {
         Grounds::Unusual { features, own } => {
             let names = features.map(|at| FEATURE_NAMES[usize::from(at)]);
             (Detector::UnusualContent, half_space::sentence(names, Opinion::new(note.p), own))
+        }
+        Grounds::Beyond { feature, of } => {
+            let name = FEATURE_NAMES[usize::from(feature)];
+            let why = format!("{name} is beyond all {of} messages of its template");
+            (Detector::UnusualContent, why)
         }
     };
     Contribution { detector, p: note.p, rank_p: None, why }

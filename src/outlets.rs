@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use operators::types::{Alert, Level, More};
 
@@ -63,6 +64,7 @@ pub struct AlertFile {
     path: PathBuf,
     file: BufWriter<File>,
     size: u64,
+    begun: SystemTime,
     rotation: Rotation,
     least: Level,
     known: HashSet<String>,
@@ -71,8 +73,10 @@ pub struct AlertFile {
 /// When an alert file is set aside, and how many are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
-    /// At how many bytes.
-    pub bytes_max: u64,
+    /// At how many bytes; `None` is at none.
+    pub bytes_max: Option<u64>,
+    /// How long after it was begun, at the next alert; `None` is never.
+    pub every: Option<Duration>,
     /// How many older files are kept, as `NAME.1` (the newest) and so on.
     pub backups: usize,
 }
@@ -94,9 +98,11 @@ impl AlertFile {
         {
             told(&mut before, TAIL_BYTES - whole, &mut known)?;
         }
+        // Where no file system tells when it was begun, it counts from now.
+        let begun = file.metadata()?.created().unwrap_or_else(|_| SystemTime::now());
         file.seek(SeekFrom::End(0))?;
         let file = BufWriter::new(file);
-        Ok(AlertFile { path: path.to_owned(), file, size: whole, rotation, least, known })
+        Ok(AlertFile { path: path.to_owned(), file, size: whole, begun, rotation, least, known })
     }
 
     /// Adds alerts that are not in it yet.
@@ -111,13 +117,21 @@ impl AlertFile {
             }
             let mut line = serde_json::to_vec(alert).expect("plain data");
             line.push(b'\n');
-            if self.size > 0 && self.size + line.len() as u64 > self.rotation.bytes_max {
+            if self.size > 0 && self.is_over(line.len() as u64) {
                 self.rotate()?;
             }
             self.file.write_all(&line)?;
             self.size += line.len() as u64;
         }
         self.file.flush()
+    }
+
+    /// Whether the next alert, so many bytes long, goes to a new file.
+    fn is_over(&self, more: u64) -> bool {
+        let Rotation { bytes_max, every, .. } = self.rotation;
+        // A clock that was set back waits until it has come as far again.
+        let age = self.begun.elapsed().unwrap_or_default();
+        bytes_max.is_some_and(|most| self.size + more > most) || every.is_some_and(|e| age >= e)
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -130,7 +144,7 @@ impl AlertFile {
             _ => std::fs::rename(&self.path, aside(&self.path, 1))?,
         }
         self.file = BufWriter::new(OpenOptions::new().create(true).append(true).open(&self.path)?);
-        self.size = 0;
+        (self.size, self.begun) = (0, SystemTime::now());
         Ok(())
     }
 }
@@ -228,7 +242,7 @@ impl Drop for Finite {
 mod tests {
     use super::*;
 
-    const ROTATION: Rotation = Rotation { bytes_max: 60, backups: 3 };
+    const ROTATION: Rotation = Rotation { bytes_max: Some(60), every: None, backups: 3 };
 
     fn line(id: &str) -> String {
         format!("{{\"id\":\"{id}\"}}\n")
@@ -245,5 +259,21 @@ mod tests {
         known.sort_unstable();
         assert_eq!(known, ["a", "b", "c"]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line("c"), "a half line is cut");
+    }
+
+    #[test]
+    fn a_file_that_is_old_enough_is_set_aside_before_the_next_alert() {
+        let dir = tempfile::tempdir().unwrap();
+        let hour = Duration::from_secs(3_600);
+        let rotation = Rotation { bytes_max: None, every: Some(hour), backups: 1 };
+        let path = dir.path().join("alerts.ndjson");
+        let mut file = AlertFile::open(&path, rotation, Level::Low).unwrap();
+        file.begun = SystemTime::now() - hour / 2;
+        assert!(!file.is_over(1 << 40), "half an hour is not an hour, and length does not count");
+        file.begun = SystemTime::now() - hour;
+        assert!(file.is_over(1));
+        file.rotate().unwrap();
+        assert!(!file.is_over(1));
+        assert!(aside(&path, 1).exists());
     }
 }

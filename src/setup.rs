@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use operators::report::attack::{Attack, Mapping, pattern};
 use operators::score::opinion::Surprise;
 use operators::score::{features, groups, half_space, markov, rarity};
 use operators::types::{Detector, Span};
@@ -12,6 +13,12 @@ use crate::{journal, receivers};
 
 /// How many groups may be open in one key group; beyond it further ones are not judged.
 const OPEN_GROUPS_MAX: usize = 8_192;
+
+/// The risk level at which the budget is as given: the default.
+const RISK_LEVEL: f64 = 1e-4;
+
+/// How many events a group holds at the start of a stream.
+const GROUP_EVENTS_MIN: u32 = 32;
 
 fn seconds(seconds: u64) -> Span {
     Span::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX))
@@ -51,6 +58,8 @@ pub fn detection(settings: &Settings, workers: usize) -> dataflows::Options {
             half_space: half_space::Options {
                 trees: detection.hst_n_trees,
                 window: detection.hst_window_size as u64,
+                opinion_min: detection.dspot.calibration_window as u64,
+                tail_permille: permille_above(detection.dspot.initial_percentile),
                 ..half_space::Options::MESSAGES
             },
             features: features::Options::MESSAGES,
@@ -70,25 +79,63 @@ pub fn detection(settings: &Settings, workers: usize) -> dataflows::Options {
             sequence: markov::Options::TEMPLATES,
             groups: groups::Options {
                 width: seconds(detection.group_window_s),
-                alerts_per_million: detection.budget_per_million,
-                weights: Detector::ALL
-                    .iter()
-                    .map(|detector| match detector {
-                        Detector::RareTemplate | Detector::RareForEntity | Detector::RarePeer => {
-                            weights.rarity / 3.0
-                        }
-                        Detector::UnusualContent => weights.content,
-                        Detector::UnusualSequence => weights.sequence,
-                    })
-                    .collect(),
+                alerts_per_million: detection.budget_per_million
+                    * (detection.dspot.risk_level / RISK_LEVEL),
+                weights: by_detector(weights.content, weights.sequence, weights.rarity),
                 floor,
                 groups_min: detection.min_groups,
+                events_min: GROUP_EVENTS_MIN.min(detection.group_events_max),
+                events_max: detection.group_events_max,
                 open_max: OPEN_GROUPS_MAX,
             },
-            incident: seconds(settings.alerting.dedup_window_seconds),
+            weights: by_detector(
+                detection.weights_content,
+                detection.weights_sequence,
+                detection.weights_rarity,
+            ),
+            incidents: incidents(&settings.alerting),
             memory_bytes: (settings.state.memory_mb << 20) / workers.max(1),
         },
+        attack: attack(&detection.attack_mappings),
     }
+}
+
+/// Weights in the order of the detectors; those that are about rarity share one.
+fn by_detector(content: f64, sequence: f64, rarity: f64) -> Vec<f64> {
+    let weight = |detector: &Detector| match detector {
+        Detector::RareTemplate | Detector::RareForEntity | Detector::RarePeer => rarity / 3.0,
+        Detector::UnusualContent => content,
+        Detector::UnusualSequence => sequence,
+    };
+    Detector::ALL.iter().map(weight).collect()
+}
+
+/// How long findings are one incident, in the order of the detectors.
+fn incidents(alerting: &settings::Alerting) -> Vec<Span> {
+    let others = &alerting.dedup_window_overrides;
+    let length = |detector: &Detector| {
+        let other = others.get(detector.name()).copied();
+        seconds(other.unwrap_or(alerting.dedup_window_seconds))
+    };
+    Detector::ALL.iter().map(length).collect()
+}
+
+/// How many in a thousand are above a percentile.
+fn permille_above(percentile: f64) -> u64 {
+    ((100.0 - percentile) * 10.0).round() as u64
+}
+
+/// The tags of alerts without a rule.
+fn attack(mappings: &[settings::AttackMapping]) -> Attack {
+    if mappings.is_empty() {
+        return Attack::built_in();
+    }
+    Attack::new(mappings.iter().map(|mapping| Mapping {
+        detector: None,
+        pattern: pattern(&mapping.pattern).expect("patterns are checked when they are read"),
+        tactics: mapping.tactics.clone(),
+        techniques: mapping.techniques.clone(),
+    }))
 }
 
 /// The offset of a zone in seconds east of UTC. Of a zone with daylight saving time, the standard

@@ -50,13 +50,6 @@ pub fn dispatch(cli: &Cli) -> Outcome {
     }
 }
 
-/// What a verb says that this build of the program cannot do.
-pub(crate) fn not_available(verb: &str) -> Outcome {
-    use crate::cli::{Failure, exit::Exit};
-    let error = format!("`{verb}` is not available in this build");
-    Err(Failure::new(Exit::Unavailable, error))
-}
-
 /// Ends the process as soon as any thread panics: of several workers the others would wait for
 /// ever for the one that is gone. What was taken in is in the journal.
 pub(crate) fn end_on_panic() {

@@ -16,6 +16,7 @@ use crate::types::{EventTime, Span};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{Corrupt, Put, Reader};
+use super::opinion::Opinion;
 
 mod raw;
 
@@ -212,6 +213,22 @@ impl Counts {
         MARGIN + (1.0 - 2.0 * MARGIN) * rank as f32
     }
 
+    /// How far the largest twentieth lie above all others on average, in bins (Hill 1975, for what
+    /// is counted in doublings), as if a few of them came from a tail so heavy that it has no mean,
+    /// and at least half a doubling: that sizes were all alike does not bind the next one.
+    fn spread(&self) -> f64 {
+        const FEW: f64 = 4.0;
+        const NO_MEAN: f64 = 8.0 * std::f64::consts::LOG2_E;
+        const LEAST: f64 = 4.0;
+        let total = self.total();
+        let at = self.0.partition_point(|entry| entry.1 * 20 < total * 19);
+        let mut sum = 0.0;
+        for pair in self.0.windows(2).skip(at) {
+            sum += (pair[1].1 - pair[0].1) as f64 * f64::from(pair[1].0 - self.0[at].0);
+        }
+        ((sum + FEW * NO_MEAN) / (total as f64 / 20.0 + FEW)).max(LEAST)
+    }
+
     fn halve(&mut self) {
         let (mut below, mut sum) = (0, 0);
         for entry in &mut self.0 {
@@ -299,6 +316,41 @@ impl Scale {
     pub fn knows(&self, template: u64) -> bool {
         let own = self.templates.get(&template);
         own.is_some_and(|own| own[0].total() >= self.options.template_min)
+    }
+
+    /// How improbable it is that a feature lies so far beyond all that its template ever showed,
+    /// and which one does; `None` if none does, or the template is not known well enough.
+    ///
+    /// One event in n + 1 is the largest of all by right. How far beyond the others it may lie is
+    /// what the largest twentieth of them say ([`Counts::spread`]). All features are asked, so the
+    /// least probability counts as often as there are features.
+    #[must_use]
+    pub fn beyond(&self, template: u64, bins: &Bins) -> Option<(Opinion, usize)> {
+        let own = self.templates.get(&template)?;
+        let seen = own[0].total();
+        if seen < self.options.template_min {
+            return None;
+        }
+        let mut furthest: Option<(f64, usize)> = None;
+        for (feature, (counts, bin)) in own.iter().zip(bins.0).enumerate() {
+            let last = counts.0.last().map_or(u8::MAX, |last| last.0);
+            if bin <= last {
+                continue;
+            }
+            let over = f64::from(bin - last) / counts.spread();
+            if furthest.is_none_or(|(most, _)| over > most) {
+                furthest = Some((over, feature));
+            }
+        }
+        let (over, feature) = furthest?;
+        let largest = POOLED as f64 / (seen + 1) as f64;
+        Some((Opinion::new(largest * libm::exp(-over)), feature))
+    }
+
+    /// How many events of a template were seen, if it is compared with itself.
+    #[must_use]
+    pub fn seen(&self, template: u64) -> u64 {
+        self.templates.get(&template).map_or(0, |own| own[0].total())
     }
 
     /// How busy this hour of the day usually is: r / (1 + r), where r is its share of events over
@@ -454,6 +506,32 @@ mod tests {
         scale.apply(&one);
         assert!(scale.knows(1) && !scale.knows(3));
         assert!(scale.place(1, &event(500.0, 0.0)).unwrap()[0] > 1.0 - MARGIN);
+    }
+
+    #[test]
+    fn what_is_far_beyond_its_template_is_improbable_and_what_is_a_little_is_not() {
+        let mut random = Random::new(3);
+        let mut summary = Summary::default();
+        for i in 0..1_000 {
+            summary.learn(1, event(50.0 + random.below(12) as f32, 0.0), at(0));
+            // Half are twice as long as the least, a quarter four times, and so on.
+            let long = 50.0 / (0.01 + random.unit()) as f32;
+            summary.learn(2, event(long, 0.0), at(0));
+            if i < 50 {
+                summary.learn(3, event(50.0, 0.0), at(0));
+            }
+        }
+        let mut scale = Scale::new(Options::MESSAGES);
+        scale.apply(&summary);
+        let beyond = |template, length| scale.beyond(template, &event(length, 0.0));
+        let p = |template, length| beyond(template, length).unwrap().0.p();
+        assert_eq!(beyond(1, 61.0), None);
+        assert_eq!(beyond(3, 5_000.0), None, "the template is too new");
+        assert!(p(1, 66.0) > 1e-3 && p(1, 600.0) < 2e-5);
+        assert_eq!(beyond(1, 600.0).unwrap().1, 0, "it is the length");
+        assert!(p(1, 1_200.0) < p(1, 600.0));
+        // The same ten times the largest is less odd where large ones are common.
+        assert!(p(2, 50_000.0) > 10.0 * p(1, 600.0));
     }
 
     #[test]

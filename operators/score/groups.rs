@@ -2,9 +2,17 @@
 //!
 //! Not single events are judged but **groups**: a detector, a key (a host, a template …) and a
 //! window of event time. A group is as surprising as its most surprising event. That number only
-//! grows while the window is open, so it may be judged at every event, and a group alerts at most
+//! grows while the group is open, so it may be judged at every event, and a group alerts at most
 //! once: at the event that lifts it over the threshold. A scan's four thousand events are one
 //! group, and do not use up the tail.
+//!
+//! A group is over when its window is, or when it is full: when it holds [`Options::events_max`]
+//! events, or at the start of a stream a fortieth of all there were ([`SHARE`]). So a short stream
+//! is calibrated too, a busy key need not wait for hours to be known, and a clock that stands still
+//! cannot keep a detector from learning. That groups grow does no harm, for what is kept is how
+//! many groups of how many events alert. One that has alerted holds [`ALERTED_STAYS`] times as
+//! many, so that a long attack is still one group. An event that comes after its window is over
+//! counts in the window that is open: an attack told of late is still an attack.
 //!
 //! A group alerts if both hold:
 //!
@@ -39,6 +47,12 @@ mod open;
 
 pub use open::Open;
 
+/// How many times as many events a group may hold that has alerted.
+pub const ALERTED_STAYS: u32 = 16;
+
+/// One in how many of all events so far a group holds, between the least and the most.
+pub const SHARE: u64 = 40;
+
 /// Groups of each detector that are remembered: the last ones.
 pub const RANKS_MAX: usize = 2_000;
 
@@ -54,8 +68,13 @@ pub struct Options {
     /// What a detector must find at most this probable, whatever its rank: 10⁻³.
     pub floor: f64,
     /// Closed groups of a detector before it may alert: 50. Where a detector has few keys this is
-    /// what a start waits for: with ten keys and windows of an hour, five hours of event time.
+    /// what a start waits for: with ten keys and windows of an hour, five hours of event time; with
+    /// one key, some 2 000 events, by [`SHARE`].
     pub groups_min: usize,
+    /// Events that a group holds at the start of a stream: 32.
+    pub events_min: u32,
+    /// Events after which a group is over before its window is; at least 1.
+    pub events_max: u32,
     /// Open groups remembered in one [`Open`]. Above it, a further group is not judged and not
     /// learned, and counted as refused.
     pub open_max: usize,
@@ -65,8 +84,11 @@ pub struct Options {
 const ALPHA: (f64, f64) = (1e-7, 0.05);
 /// Events and groups are halved when there are so many groups, so that α follows the present.
 const HALVE_AT: u64 = 100_000;
-/// Excesses that a tail needs.
+/// Excesses that a tail is fitted to, at least.
 const EXCESSES_MIN: usize = 10;
+/// How far the tail of an honest detector reaches: ten times as improbable is ten times as rare, so
+/// its surprise is exponential with this mean, in decades.
+const HONEST: f64 = std::f64::consts::LOG10_E;
 
 /// A detector, by its place in [`Options::weights`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,6 +117,10 @@ pub struct Noted {
     pub alert: bool,
     /// The surprise of its most surprising event.
     pub most: Surprise,
+    /// The start of the window that the event counts in.
+    pub start: EventTime,
+    /// How many more events the group takes, the last of which closes it; 0 if it is closed.
+    pub room: u32,
 }
 
 /// A group whose window is over.
@@ -160,6 +186,8 @@ impl Mergeable for Summary {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranks {
     options: Options,
+    /// All events of closed epochs.
+    events: u64,
     detectors: Vec<Past>,
 }
 
@@ -187,21 +215,29 @@ struct Tail {
 }
 
 impl Tail {
-    /// The tail of sorted surprises, between an exponential one and one of shape ½: a tail with an
-    /// end would call anything beyond it impossible, and one fitted to ten odd groups nothing.
+    /// The tail of sorted surprises: of the largest twentieth, or of the ten largest where that is
+    /// more, so that a detector may begin with fifty groups.
+    ///
+    /// It is kept between an exponential one and one of shape ½: a tail with an end would call
+    /// anything beyond it impossible, and one fitted to ten odd groups nothing. Where there is
+    /// nothing to fit, for nearly all groups are the same, the tail is that of an honest detector,
+    /// and begins at the largest.
     fn of(sorted: &[Surprise]) -> Option<Self> {
-        let from = sorted.get(sorted.len() * 19 / 20)?.decades();
+        let n = sorted.len();
+        let last = sorted.last()?.decades();
+        let from = sorted.get((n * 19 / 20).min(n.checked_sub(EXCESSES_MIN + 1)?))?.decades();
         let above = sorted.partition_point(|surprise| surprise.decades() <= from);
         let excesses: Vec<f64> =
             sorted[above..].iter().map(|surprise| surprise.decades() - from).collect();
         if excesses.len() < EXCESSES_MIN || excesses.first() == excesses.last() {
-            return None;
+            let gpd = Gpd { gamma: 0.0, sigma: HONEST };
+            return Some(Tail { from: last, share: 1.0 / (n + 1) as f64, gpd });
         }
         let gpd = match Gpd::fit(&excesses) {
             Some(gpd) if gpd.gamma >= 0.0 => Gpd { gamma: gpd.gamma.min(0.5), ..gpd },
             _ => Gpd::exponential(&excesses)?,
         };
-        Some(Tail { from, share: excesses.len() as f64 / sorted.len() as f64, gpd })
+        Some(Tail { from, share: excesses.len() as f64 / n as f64, gpd })
     }
 
     fn p(&self, surprise: Surprise) -> f64 {
@@ -246,13 +282,13 @@ impl Past {
 }
 
 impl Ranks {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// A model that has seen no group.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let detectors = options.weights.iter().take(256).map(|_| Past::default()).collect();
-        Ranks { options, detectors }
+        Ranks { options, events: 0, detectors }
     }
 
     /// The options that it was made with.
@@ -292,6 +328,13 @@ impl Ranks {
         self.detectors[usize::from(detector.0)].alpha
     }
 
+    /// How many events a group holds now that has not alerted.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        let share = u32::try_from(self.events / SHARE).unwrap_or(u32::MAX);
+        share.max(self.options.events_min).min(self.options.events_max).max(1)
+    }
+
     /// How many closed groups of a detector are remembered.
     #[must_use]
     pub fn groups(&self, detector: Detector) -> usize {
@@ -301,6 +344,7 @@ impl Ranks {
     /// Learns an epoch: its groups in the order of their windows, then of their keys.
     pub fn apply(&mut self, mut summary: Summary) {
         summary.cut();
+        self.events = self.events.saturating_add(summary.events);
         let weights: f64 = self.options.weights.iter().map(|weight| weight.max(0.0)).sum();
         for (number, past) in (0u8..=255).zip(&mut self.detectors) {
             let new = summary.closed.iter().filter(|closed| closed.detector.0 == number);
@@ -332,6 +376,7 @@ impl Ranks {
     /// Appends the model, without its options.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_u8(Self::VERSION);
+        out.put_var(self.events);
         out.put_var(self.detectors.len() as u64);
         for past in &self.detectors {
             out.put_var(past.events);
@@ -348,6 +393,7 @@ impl Ranks {
     pub fn decode(options: Options, bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes, Self::VERSION)?;
         let mut model = Ranks::new(options);
+        model.events = reader.var()?;
         if reader.var()? != model.detectors.len() as u64 {
             return Err(Corrupt("ranks of another number of detectors"));
         }

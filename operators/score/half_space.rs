@@ -34,6 +34,8 @@ pub struct Options {
     pub seed: u64,
     /// Points whose mass was ranked before there is an opinion.
     pub opinion_min: u64,
+    /// How many in a thousand masses, the least ones, the tail is fitted to: 1 to 500.
+    pub tail_permille: u64,
     /// Masses counted, at the end of an epoch, before their counts are halved.
     pub halve_at: u64,
 }
@@ -47,6 +49,7 @@ impl Options {
         window: 1_000,
         seed: 42,
         opinion_min: 1_000,
+        tail_permille: 20,
         halve_at: 1 << 18,
     };
 
@@ -238,7 +241,7 @@ pub struct HalfSpace {
 /// of the mass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Tail {
-    /// The bin of the least hundredth of the scores.
+    /// The bin that the least scores end in.
     bin: usize,
     share: f64,
     /// How far below it they lie on average, in bins.
@@ -247,11 +250,15 @@ struct Tail {
 
 /// Scores that a tail needs.
 const TAIL_MIN: u64 = 10;
+/// How many times as improbable as one in all that were seen a tail may call a point. Masses move
+/// with every new window, so that a tail says nothing of what is far beyond the data.
+const BEYOND: f64 = 10.0;
 
 impl Tail {
-    fn of(up_to: &[u64]) -> Option<Self> {
+    fn of(up_to: &[u64], permille: u64) -> Option<Self> {
         let points = *up_to.last()?;
-        let bin = up_to.partition_point(|below| *below * 100 < points);
+        let least = u128::from(points) * u128::from(permille.clamp(1, 500));
+        let bin = up_to.partition_point(|below| u128::from(*below) * 1_000 < least);
         let scores = *up_to.get(bin)?;
         // Each score of a lower bin is counted once for each bin that it lies below.
         let distances: u64 = up_to[..bin].iter().sum();
@@ -329,7 +336,7 @@ impl HalfSpace {
     }
 
     /// How improbable a mass is: the share of past points with one no larger, and below all of
-    /// them what their tail says. `None` until enough were seen.
+    /// them what their tail says, for one decade. `None` until enough were seen.
     #[must_use]
     pub fn opinion(&self, score: Score) -> Option<Opinion> {
         let points = self.up_to[BINS - 1];
@@ -339,7 +346,7 @@ impl HalfSpace {
         let below = self.up_to[score.bin()];
         let rank = (below + 1) as f64 / (points + 1) as f64;
         let p = match self.tail {
-            Some(tail) if below == 0 => rank.min(tail.p(score.bin())),
+            Some(tail) if below == 0 => rank.min(tail.p(score.bin()).max(rank / BEYOND)),
             _ => rank,
         };
         Some(Opinion::new(p))
@@ -465,7 +472,7 @@ impl HalfSpace {
             sum += count;
             *up_to = sum;
         }
-        self.tail = Tail::of(&self.up_to);
+        self.tail = Tail::of(&self.up_to, self.options.tail_permille);
     }
 
     /// Appends the model, without its trees, which its options make.

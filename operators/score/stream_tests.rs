@@ -82,7 +82,9 @@ impl Engine {
                 alerts_per_million,
                 weights: weights.to_vec(),
                 floor: 1e-3,
-                groups_min: 50,
+                groups_min: 30,
+                events_min: 32,
+                events_max: 512,
                 open_max: 100_000,
             }),
             open: Open::default(),
@@ -131,7 +133,8 @@ impl Engine {
             for (detector, (key, opinion)) in opinions.into_iter().enumerate() {
                 let Some(opinion) = opinion else { continue };
                 let number = Detector(detector as u8);
-                let noted = self.open.note(&self.ranks, number, key, row.time, opinion);
+                let into = &mut decisions[worker];
+                let noted = self.open.note(&self.ranks, number, key, row.time, opinion, into);
                 if noted.is_some_and(|noted| noted.alert) {
                     alerts.push((first + at, detector));
                 }

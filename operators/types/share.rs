@@ -77,6 +77,13 @@ pub enum Grounds {
         /// Whether it is compared with events of its own template.
         own: bool,
     },
+    /// A number about it is larger than it ever was in its template.
+    Beyond {
+        /// Which feature, by number.
+        feature: u8,
+        /// Of how many events of the template.
+        of: u64,
+    },
 }
 
 impl Share {

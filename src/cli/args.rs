@@ -204,6 +204,9 @@ pub struct DemoArgs {
     /// Prints the summary as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Writes the traffic to this file, a line each as it would be sent, and does nothing else
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub write: Option<PathBuf>,
 }
 
 /// How serious an alert is.

@@ -14,9 +14,6 @@ use super::suggest::{suggest, suggest_word};
 use super::yaml::{Node, Place, Value};
 use crate::telemetry::Levels;
 
-/// How large the program of a regular expression may be, in bytes.
-const PATTERN_PROGRAM_MAX: usize = 1 << 20;
-
 /// The values of one layer, by path.
 pub(super) type Layer = BTreeMap<String, Leaf>;
 
@@ -464,7 +461,7 @@ fn scalar(kind: Kind, value: &Value) -> Option<ValueKind> {
 
 /// Whether it is a regular expression whose program stays small.
 fn is_pattern(text: &str) -> bool {
-    regex::RegexBuilder::new(text).size_limit(PATTERN_PROGRAM_MAX).build().is_ok()
+    operators::report::attack::pattern(text).is_ok()
 }
 
 fn is_url(text: &str) -> bool {

@@ -140,6 +140,21 @@ const DETECTION: &[Key] = keys! {
         /// How many minutes come before the first opinion.
         warmup_buckets = Kind::Integer(1, 100_000),
     }),
+    /// The tail beyond what was seen.
+    dspot = Kind::Object(keys! {
+        /// How far verdicts on alerts may raise the threshold, as a multiple of the calibrated one.
+        threshold_cap_multiplier = Kind::Number(1.0, 1_000.0),
+    }),
+    /// Sequences of templates; here they are counted by Good and Turing, for all entities, as many
+    /// as memory holds.
+    markov = Kind::Object(keys! {
+        /// What is added to each count, so that what was never seen is not impossible.
+        smoothing = Kind::Between(0.0, 1.0),
+        /// How many events an entity must have had before its own sequence counts.
+        min_events = Kind::Integer(1, 1_000_000),
+        /// How many entities have a sequence of their own.
+        max_entities = Kind::Integer(1, 100_000_000),
+    }),
     /// How often models are saved, in seconds; here checkpoints do that.
     model_save_interval_seconds = Kind::Integer(1, 86_400),
     /// The weight of volume in an event's score.

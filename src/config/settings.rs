@@ -206,7 +206,10 @@ section! {
         /// How long a group (what one detector says of one key) gathers evidence, in seconds of
         /// event time.
         group_window_s: u64 = Kind::Integer(1, 604_800),
-        /// How many closed groups a detector must have seen before it has an opinion.
+        /// How many events a group holds at most; with so many it is over, whatever its time. At
+        /// the start of a stream it is a fortieth of all there were.
+        group_events_max: u32 = Kind::Integer(1, 1_000_000),
+        /// How many closed groups a detector must have seen before it may alert.
         min_groups: usize = Kind::Integer(10, 100_000),
         /// How many events a source must have had before its events are scored.
         min_events_for_scoring: u64 = Kind::Integer(0, 100_000_000),
@@ -216,15 +219,13 @@ section! {
         hst_n_trees: usize = Kind::Integer(1, 1_000),
         /// The tail beyond what was seen (biDSPOT: Siffer et al., KDD 2017).
         dspot: Dspot = Kind::Object(Dspot::KEYS),
-        /// Sequences of templates.
-        markov: Markov = Kind::Object(Markov::KEYS),
         /// The weight of the half-space trees in an event's score. Only proportions matter.
         weights_content: f64 = Kind::Number(0.0, 1_000.0),
         /// The weight of the sequence model in an event's score.
         weights_sequence: f64 = Kind::Number(0.0, 1_000.0),
         /// The weight of rarity in an event's score.
         weights_rarity: f64 = Kind::Number(0.0, 1_000.0),
-        /// How many sources have models of their own; the least recently active is forgotten.
+        /// How many senders of syslog are told apart; further ones count as one source.
         max_sources: usize = Kind::Integer(1, 100_000),
         /// Which ATT&CK tactics and techniques an alert without a rule is given: those of the first
         /// pattern found in its template, upper and lower case alike. An empty list means the one
@@ -248,27 +249,13 @@ section! {
 section! {
     /// The tail beyond what was seen.
     pub struct Dspot {
-        /// How many values the threshold is first computed from.
+        /// How many values of the half-space trees the tail is first computed from.
         calibration_window: usize = Kind::Integer(200, 1_000_000),
-        /// How probable it may be that an ordinary value exceeds the threshold. Lower means fewer
-        /// alerts.
+        /// How probable it may be that an ordinary value exceeds the threshold. It scales the
+        /// budget: at 1e-4 that is as given, at 1e-5 a tenth of it.
         risk_level: f64 = Kind::Between(0.0, 0.5),
         /// From which percentile on values belong to the tail.
         initial_percentile: f64 = Kind::Number(50.0, 99.0),
-        /// How far verdicts on alerts may raise the threshold, as a multiple of the calibrated one.
-        threshold_cap_multiplier: f64 = Kind::Number(1.0, 1_000.0),
-    }
-}
-
-section! {
-    /// Sequences of templates.
-    pub struct Markov {
-        /// What is added to each count, so that what was never seen is not impossible.
-        smoothing: f64 = Kind::Between(0.0, 1.0),
-        /// How many events an entity must have had before its own sequence counts.
-        min_events: u64 = Kind::Integer(1, 1_000_000),
-        /// How many entities have a sequence of their own; the least recently active is forgotten.
-        max_entities: usize = Kind::Integer(1, 100_000_000),
     }
 }
 
@@ -321,7 +308,7 @@ section! {
         /// How long after the first alert of an incident later ones are only counted, in seconds of
         /// event time.
         dedup_window_seconds: u64 = Kind::Integer(0, 2_592_000),
-        /// Other lengths for some rules, by the rule's name or title.
+        /// Other lengths for some rules, by the rule's name or title, or the detector's name.
         dedup_window_overrides: BTreeMap<String, u64> = Kind::Map(&Kind::Integer(0, 2_592_000)),
         /// The file that alerts are appended to, one JSON object on a line; empty for none.
         file_path: Option<PathBuf> = Kind::MAYBE_PATH,

@@ -134,10 +134,7 @@ fn another_name_means_the_same_and_both_together_are_an_error() {
     assert_eq!(settings.watermark.tolerance_s, 7);
     assert_eq!(settings.state.dir, PathBuf::from("/x"));
     assert_eq!(settings.rules.dirs, [PathBuf::from("/r")]);
-    assert_eq!(
-        (settings.detection.dspot.risk_level, settings.detection.markov.min_events),
-        (0.01, 5)
-    );
+    assert_eq!(settings.detection.dspot.risk_level, 0.01);
     let text = told("detection:\n  dspot_risk_level: 0.01\n  dspot: {risk_level: 0.02}\n");
     assert!(text.contains("two names of one key"), "{text}");
 }

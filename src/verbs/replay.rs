@@ -258,7 +258,7 @@ fn retell(
 }
 
 /// The templates at the end: of the state folder if there is one, else of the engine itself.
-fn dictionary(
+pub(super) fn dictionary(
     settings: &Settings,
     state: Option<&Path>,
     ended: &Ended,

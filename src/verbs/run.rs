@@ -13,7 +13,7 @@ use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
-use crate::config::settings::{ConsoleFormat, ConsoleStream, Settings};
+use crate::config::settings::{ConsoleFormat, ConsoleStream, Rotation as RotationBy, Settings};
 use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
 use crate::receivers::{Context, DeadLetters, StartError};
@@ -226,8 +226,11 @@ fn outlets(global: &Global, settings: &Settings) -> Result<Live, Failure> {
         Console::new(out, palette, json, least(alerting.console_min_severity))
     });
     let open = |path: &std::path::PathBuf| {
-        let rotation =
-            Rotation { bytes_max: alerting.file_max_bytes, backups: alerting.file_backup_count };
+        let (bytes_max, every) = match alerting.file_rotation {
+            RotationBy::Size => (Some(alerting.file_max_bytes), None),
+            RotationBy::Time => (None, Some(Duration::from_secs(alerting.file_interval_seconds))),
+        };
+        let rotation = Rotation { bytes_max, every, backups: alerting.file_backup_count };
         AlertFile::open(path, rotation, least(alerting.file_min_severity)).map_err(|error| {
             Failure::new(Exit::Io, format!("cannot write `{}`: {error}", path.display()))
         })

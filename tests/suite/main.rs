@@ -9,6 +9,7 @@ mod exact;
 mod harness;
 mod law;
 mod live;
+mod quality;
 mod query;
 mod reload;
 mod rules;

@@ -9,7 +9,8 @@ pub struct Open {
     /// By the start of their window.
     windows: BTreeMap<EventTime, Map<(Detector, u64), Group>>,
     groups: usize,
-    /// Windows that end no later than this are over.
+    /// Windows that end no later than this are over; what comes later counts in the one that
+    /// holds this moment.
     closed_to: Option<EventTime>,
     refused: u64,
 }
@@ -17,14 +18,15 @@ pub struct Open {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Group {
     most: Surprise,
+    events: u32,
     alerted: bool,
 }
 
 impl Open {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
-    /// Takes an opinion of an event into its group. `None` if the window is over, or there are too
-    /// many groups.
+    /// Takes an opinion of an event into its group; into that of the open window, if its own is
+    /// over. Writes the group down if that was its last event. `None` if there are too many groups.
     pub fn note(
         &mut self,
         ranks: &Ranks,
@@ -32,12 +34,12 @@ impl Open {
         key: u64,
         time: EventTime,
         opinion: Opinion,
+        summary: &mut Summary,
     ) -> Option<Noted> {
-        let start = time.align(ranks.options.width);
-        if self.closed_to.is_some_and(|closed_to| start + ranks.options.width <= closed_to) {
-            return None;
-        }
-        let full = self.groups >= ranks.options.open_max;
+        let options = &ranks.options;
+        let time = self.closed_to.map_or(time, |closed_to| time.max(closed_to));
+        let start = time.align(options.width);
+        let full = self.groups >= options.open_max;
         let window = match full {
             true => self.windows.get_mut(&start),
             false => Some(self.windows.entry(start).or_default()),
@@ -55,9 +57,34 @@ impl Open {
             return None;
         };
         group.most = group.most.max(opinion.surprise());
+        group.events = group.events.saturating_add(1);
         let alert = group.most >= ranks.threshold(detector) && !group.alerted;
         group.alerted |= alert;
-        Some(Noted { alert, most: group.most })
+        let (most, events) = (group.most, group.events);
+        let events_max = match group.alerted {
+            true => ranks.capacity().saturating_mul(ALERTED_STAYS),
+            false => ranks.capacity(),
+        };
+        if events >= events_max {
+            let window = self.windows.get_mut(&start).expect("the group is in it");
+            window.remove(&(detector, key));
+            self.groups -= 1;
+            if window.is_empty() {
+                self.windows.remove(&start);
+            }
+            summary.close(Closed { detector, end: start + options.width, key, most });
+        }
+        let room = events_max.saturating_sub(events);
+        Some(Noted { alert, most, start, room })
+    }
+
+    /// Counts events into a group that is open, and that they neither lift nor fill: fewer than
+    /// the [`room`](Noted::room) in it.
+    pub fn count(&mut self, detector: Detector, key: u64, start: EventTime, events: u32) {
+        let window = self.windows.get_mut(&start);
+        let group = window.and_then(|window| window.get_mut(&(detector, key)));
+        let group = group.expect("the group is open");
+        group.events = group.events.saturating_add(events);
     }
 
     /// Closes the windows that end no later than `watermark`, and writes their groups down.
@@ -108,6 +135,7 @@ impl Open {
                 out.put_u8(detector.0);
                 out.put_u64(*key);
                 out.put_u32(group.most.0);
+                out.put_u32(group.events);
                 out.put_u8(u8::from(group.alerted));
             }
         }
@@ -125,11 +153,11 @@ impl Open {
             refused: reader.var()?,
             ..Open::default()
         };
-        for _ in 0..reader.len(22)? {
+        for _ in 0..reader.len(26)? {
             let start = EventTime(reader.u64()? as i64);
             let key = (Detector(reader.u8()?), reader.u64()?);
             let most = Surprise(reader.u32()?.min(300_000_000));
-            let group = Group { most, alerted: reader.u8()? != 0 };
+            let group = Group { most, events: reader.u32()?, alerted: reader.u8()? != 0 };
             if open.windows.entry(start).or_default().insert(key, group).is_some() {
                 return Err(Corrupt("a group stands twice"));
             }

@@ -13,6 +13,8 @@ fn options(alerts_per_million: f64) -> Options {
         weights: vec![1.0],
         floor: 1e-3,
         groups_min: 50,
+        events_min: u32::MAX,
+        events_max: u32::MAX,
         open_max: 100_000,
     }
 }
@@ -47,7 +49,7 @@ impl Stream {
                 let time = EventTime(self.hour * HOUR.0 + event as i64);
                 let opinion = Opinion::new(10f64.powf(-surprise()));
                 let key = event % keys;
-                let noted = self.open.note(&self.ranks, ONLY, key, time, opinion);
+                let noted = self.open.note(&self.ranks, ONLY, key, time, opinion, &mut summary);
                 if noted.is_some_and(|noted| noted.alert) {
                     alerts.push((self.hour, key));
                 }
@@ -163,7 +165,7 @@ fn fault_c_a_channel_that_never_moved_does_not_explode() {
     let mut stream = Stream::new(options(2_000.0));
     stream.run(500, 1, 5, || 0.0);
     let verdict = stream.ranks.decide(ONLY, Opinion::new(0.5));
-    assert!(!verdict.alert && verdict.rank_p >= 1.0 / 501.0);
+    assert!(!verdict.alert && verdict.rank_p >= 0.5 / 501.0);
     assert!(verdict.threshold.decades() <= 3.1, "{:?}", verdict.threshold);
 }
 
@@ -183,8 +185,8 @@ fn the_budget_is_shared_by_weight_and_by_how_many_events_make_a_group() {
     for event in 0..1_000 {
         // Ten events to a group of the one, a hundred to a group of the other.
         let time = EventTime(event);
-        open.note(&ranks, Detector(0), event as u64 / 10, time, Opinion::new(0.5));
-        open.note(&ranks, Detector(1), event as u64 / 100, time, Opinion::new(0.5));
+        open.note(&ranks, Detector(0), event as u64 / 10, time, Opinion::new(0.5), &mut summary);
+        open.note(&ranks, Detector(1), event as u64 / 100, time, Opinion::new(0.5), &mut summary);
     }
     summary.count(1_000);
     open.close(&ranks, EventTime(HOUR.0), &mut summary);
@@ -212,26 +214,108 @@ fn beyond_the_past_the_tail_decides() {
 }
 
 #[test]
-fn a_late_event_is_kept_out_of_its_closed_window() {
-    let ranks = Ranks::new(options(100.0));
-    let mut open = Open::default();
-    let note = |open: &mut Open, second: i64| {
-        open.note(&ranks, ONLY, 1, EventTime::from_secs(second), Opinion::new(0.1)).is_some()
+fn a_late_event_counts_in_the_window_that_is_open() {
+    let mut random = Random::new(8);
+    let mut stream = Stream::new(options(2_000.0));
+    stream.run(200, 20, 5, || 2.0 * random.unit());
+    let Stream { ranks, mut open, hour } = stream;
+    let mut summary = Summary::default();
+    open.close(&ranks, EventTime((hour - 1) * HOUR.0), &mut summary);
+    let closed = summary.clone();
+    let mut note = |hour: i64, p| {
+        let time = EventTime(hour * HOUR.0);
+        open.note(&ranks, ONLY, 7, time, Opinion::new(p), &mut summary).unwrap()
     };
-    assert!(note(&mut open, 10));
-    open.close(&ranks, EventTime::from_secs(3_600), &mut Summary::default());
-    assert!(!note(&mut open, 3_599) && note(&mut open, 3_600));
-    assert_eq!(open.len(), 1);
+    // Days late, it alerts; and what is in time then finds that its group has alerted.
+    assert!(note(3, 1e-6).alert);
+    assert!(!note(hour - 1, 1e-6).alert);
+    assert!(note(hour, 1e-6).alert, "that is the next group");
+    assert_eq!(summary, closed, "what is closed stays as it was");
+}
+
+#[test]
+fn a_group_of_many_events_is_over_before_its_window_is() {
+    let options = Options { events_max: 10, events_min: 10, ..options(2_000.0) };
+    let mut ranks = Ranks::new(options);
+    let mut open = Open::default();
+    let mut note = |ranks: &mut Ranks, events: usize, p: f64| {
+        let mut summary = Summary::default();
+        let mut note = |_| open.note(ranks, ONLY, 7, EventTime(1), Opinion::new(p), &mut summary);
+        let alerts = (0..events).filter_map(&mut note).filter(|noted| noted.alert).count();
+        summary.count(events as u64);
+        ranks.apply(summary);
+        (alerts, ranks.groups(ONLY))
+    };
+    assert_eq!(note(&mut ranks, 499, 0.5), (0, 49));
+    assert_eq!(note(&mut ranks, 1, 0.5), (0, 50), "and time has not passed");
+    // What alerts is one group for sixteen times as long.
+    assert_eq!(note(&mut ranks, 159, 1e-9), (1, 50));
+    assert_eq!(note(&mut ranks, 1, 1e-9), (0, 51));
+}
+
+#[test]
+fn events_that_are_counted_later_close_a_group_like_others() {
+    let options = Options { events_max: 10, events_min: 10, ..options(100.0) };
+    let ranks = Ranks::new(options);
+    let (mut one_by_one, mut at_once) = (Open::default(), Open::default());
+    let (mut first, mut second) = (Summary::default(), Summary::default());
+    let note = |open: &mut Open, summary: &mut Summary, p| {
+        open.note(&ranks, ONLY, 7, EventTime(1), Opinion::new(p), summary).unwrap()
+    };
+    for p in [0.1, 0.5, 0.5, 0.5, 0.2] {
+        note(&mut one_by_one, &mut first, p);
+    }
+    let noted = note(&mut at_once, &mut second, 0.1);
+    assert_eq!((noted.room, noted.start), (9, EventTime(0)));
+    at_once.count(ONLY, 7, noted.start, 3);
+    assert_eq!(note(&mut at_once, &mut second, 0.2).room, 5);
+    assert_eq!(at_once, one_by_one);
+    for open in [&mut one_by_one, &mut at_once] {
+        let rooms: Vec<u32> = (0..5).map(|_| note(open, &mut first, 0.5).room).collect();
+        assert_eq!(rooms, [4, 3, 2, 1, 0]);
+        assert!(open.is_empty());
+    }
+}
+
+#[test]
+fn groups_grow_with_the_stream() {
+    let mut ranks = Ranks::new(Options { events_min: 32, events_max: 512, ..options(100.0) });
+    let mut capacity_after = |events| {
+        let mut summary = Summary::default();
+        summary.count(events);
+        ranks.apply(summary);
+        ranks.capacity()
+    };
+    let capacities = [0, 1_280, 40, 18_000, 1_000_000].map(&mut capacity_after);
+    assert_eq!(capacities, [32, 32, 33, 483, 512]);
+}
+
+#[test]
+fn fifty_groups_are_enough_for_a_tail() {
+    let mut random = Random::new(12);
+    // One group in 2 000 may alert.
+    let mut stream = Stream::new(options(100.0));
+    stream.run(6, 10, 5, || -random.unit().max(1e-300).log10());
+    assert_eq!(stream.ranks.groups(ONLY), 50);
+    let threshold = stream.ranks.threshold(ONLY).decades();
+    assert!((3.0..6.0).contains(&threshold), "1 of 2 000 groups of 5 is at 4.0, not {threshold}");
+    // Where nothing ever moved, the tail is an honest detector's.
+    let mut still = Stream::new(options(100.0));
+    still.run(6, 10, 5, || 3.5);
+    let threshold = still.ranks.threshold(ONLY).decades();
+    let honest = 3.5 - (51.0 * still.ranks.alpha(ONLY)).log10();
+    assert!((threshold - honest).abs() < 1e-5, "{threshold} is not {honest}");
 }
 
 #[test]
 fn too_many_groups_are_refused_and_counted() {
     let ranks = Ranks::new(Options { open_max: 10, ..options(100.0) });
     let mut open = Open::default();
+    let mut summary = Summary::default();
     for key in (0..30).chain(0..10) {
-        open.note(&ranks, ONLY, key, EventTime(0), Opinion::new(0.1));
+        open.note(&ranks, ONLY, key, EventTime(0), Opinion::new(0.1), &mut summary);
     }
-    open.note(&ranks, ONLY, 1, EventTime(2 * HOUR.0), Opinion::new(0.1));
+    open.note(&ranks, ONLY, 1, EventTime(2 * HOUR.0), Opinion::new(0.1), &mut summary);
     assert_eq!((open.len(), open.refused()), (10, 21));
 }
 
@@ -301,8 +385,9 @@ fn bench_groups() {
         (0..100_000).map(|_| (random.below(1_000), Opinion::new(random.unit()))).collect();
     let time = EventTime(stream.hour * HOUR.0);
     let Stream { ranks, open, .. } = &mut stream;
+    let mut summary = Summary::default();
     bench("note an opinion in its group", &opinions, |(key, opinion)| {
-        f64::from(open.note(ranks, ONLY, *key, time, *opinion).unwrap().most.0)
+        f64::from(open.note(ranks, ONLY, *key, time, *opinion, &mut summary).unwrap().most.0)
     });
     bench("apply with one closed group, 2 000 ranks", &[(); 500], |()| {
         let mut summary = Summary::default();
