@@ -40,9 +40,9 @@ impl Verdict {
         let opened_by = |alert: &Alert| {
             let listed =
                 alert.events.iter().filter_map(|seq| lines.get(usize::try_from(*seq).ok()?));
-            let now = listed.filter(|line| line.time().to_rfc3339() == alert.event_time);
+            let mut now = listed.filter(|line| line.time().to_rfc3339() == alert.event_time);
             // Several lines may be of the same second: the one that opened it is the last.
-            now.filter(|line| line.host == alert.host).last().and_then(|line| line.step)
+            now.rfind(|line| line.host == alert.host).and_then(|line| line.step)
         };
         let mut of_step = BTreeMap::<Step, Vec<&Alert>>::new();
         let (mut harmless, mut harmless_high) = (Vec::new(), Vec::new());
