@@ -5,7 +5,7 @@
 //! services and strangers rattle at the door: all of that is harmless. The intruder's lines are
 //! known one by one ([`Line::step`]), so that what the engine found can be held against them.
 //!
-//! [`reference`] is another workload: the one that the known system is measured with.
+//! [`mod@reference`] is another workload: the one that the known system is measured with.
 
 use std::fmt::Write as _;
 

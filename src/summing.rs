@@ -77,6 +77,7 @@ pub fn summary(sum: &Sum<'_>) -> Summary {
         templates: sum.templates,
         entities: sum.totals.entities,
         late: sum.totals.late,
+        uncounted: sum.totals.uncounted,
         dropped: received.dropped_kernel + received.dropped_full,
         dead_letters: received.dead_letters,
         seconds: sum.seconds,

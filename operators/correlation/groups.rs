@@ -50,6 +50,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// How many there are of all kinds.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        self.late + self.waiting + self.full + self.groups
+    }
+
     /// Whether all is counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

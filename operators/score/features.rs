@@ -322,7 +322,7 @@ impl Scale {
     /// and which one does; `None` if none does, or the template is not known well enough.
     ///
     /// One event in n + 1 is the largest of all by right. How far beyond the others it may lie is
-    /// what the largest twentieth of them say ([`Counts::spread`]). All features are asked, so the
+    /// what the largest twentieth of them say (`Counts::spread`). All features are asked, so the
     /// least probability counts as often as there are features.
     #[must_use]
     pub fn beyond(&self, template: u64, bins: &Bins) -> Option<(Opinion, usize)> {

@@ -36,6 +36,8 @@ pub struct Summary {
     pub entities: u64,
     /// Events that came too late for their windows.
     pub late: u64,
+    /// Matches of rules that correlations did not count: late ones, and where a limit bit.
+    pub uncounted: u64,
     /// Records that were lost before the journal, as far as is known.
     pub dropped: u64,
     /// Records that could not be made events.
@@ -276,15 +278,20 @@ impl Shown<'_> {
     }
 
     fn lost(&self) -> String {
-        let Summary { late, dropped, dead_letters, .. } = *self.summary;
-        if late + dropped + dead_letters == 0 {
+        let Summary { late, uncounted, dropped, dead_letters, .. } = *self.summary;
+        if late + uncounted + dropped + dead_letters == 0 {
             return self.palette.good("nothing: 0 dropped, 0 dead letters, 0 late").to_string();
         }
         let dropped = match dropped {
             0 => "0 dropped".to_owned(),
             some => self.palette.bad(format!("{} dropped", grouped(some))).to_string(),
         };
-        format!("{dropped}, {} dead letters, {} late", grouped(dead_letters), grouped(late))
+        let uncounted = match uncounted {
+            0 => String::new(),
+            some => format!(", {} matches not counted by correlations", grouped(some)),
+        };
+        let (dead_letters, late) = (grouped(dead_letters), grouped(late));
+        format!("{dropped}, {dead_letters} dead letters, {late} late{uncounted}")
     }
 }
 
@@ -382,6 +389,7 @@ Session summary
             "templates",
             "entities",
             "late",
+            "uncounted",
             "dropped",
             "dead_letters",
             "seconds",

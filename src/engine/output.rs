@@ -60,6 +60,8 @@ pub struct Totals {
     pub late: u64,
     /// Entities seen for the first time.
     pub entities: u64,
+    /// Matches of rules that correlations did not count: late ones, and where a limit bit.
+    pub uncounted: u64,
     /// Events with something odd, by what.
     pub odd: BTreeMap<&'static str, u64>,
     /// The earliest and the latest event time.
@@ -104,6 +106,7 @@ struct Gathered {
     parts: Vec<Part>,
     more: Vec<More>,
     created: u64,
+    uncounted: u64,
     changes: Vec<Changes>,
     checkpoint: Option<(Checkpoint, u64)>,
 }
@@ -127,6 +130,9 @@ impl Output {
                 Said::Part(part) => gathered.entry(part.epoch).or_default().parts.push(*part),
                 Said::More(epoch, more) => gathered.entry(epoch).or_default().more.push(more),
                 Said::Created(epoch, count) => gathered.entry(epoch).or_default().created += count,
+                Said::Uncounted(epoch, count) => {
+                    gathered.entry(epoch).or_default().uncounted += count;
+                }
                 Said::Changes(epoch, checkpoint, next_seq, changes) => {
                     let epoch = gathered.entry(epoch).or_default();
                     epoch.changes.push(changes);
@@ -161,7 +167,7 @@ impl Output {
         ended: &mut Ended,
         checkpoints: Option<&SyncSender<(Marker, Vec<Changes>)>>,
     ) {
-        let Gathered { mut parts, mut more, created, changes, checkpoint } = gathered;
+        let Gathered { mut parts, mut more, created, uncounted, changes, checkpoint } = gathered;
         more.sort_by_key(|more| more.id);
         let mut alerts: Vec<Alert> =
             parts.iter_mut().flat_map(|part| part.alerts.drain(..)).collect();
@@ -185,6 +191,7 @@ impl Output {
         if !more.is_empty() {
             self.outlet.more(&more);
         }
+        ended.totals.uncounted += uncounted;
         self.count(parts, alerts, &more, created, &mut ended.totals);
         ended.last_epoch = epoch;
         match (checkpoint, checkpoints) {

@@ -30,6 +30,8 @@ pub(super) enum Said {
     More(u64, More),
     /// Entities seen for the first time.
     Created(u64, u64),
+    /// Matches of rules that correlations could not count.
+    Uncounted(u64, u64),
     /// A worker has finished all epochs up to this one.
     Finished(usize, u64),
     /// A worker has handed over what changed, for a checkpoint.
@@ -105,6 +107,13 @@ pub(super) fn run(worker: &mut Worker, inlet: Inlet, job: &Job, said: SyncSender
             .created
             .inspect(move |(epoch, count)| {
                 tell.send(Said::Created(*epoch, *count)).ok();
+            })
+            .probe_with(&probe);
+        let tell = said.clone();
+        outputs
+            .uncounted
+            .inspect(move |(epoch, counts)| {
+                tell.send(Said::Uncounted(*epoch, counts.sum())).ok();
             })
             .probe_with(&probe);
     });

@@ -1,8 +1,8 @@
 //! `rules`: lists, checks and tests rules.
 //!
-//! Which rules are meant is the [`choice`] of the command line; [`list`], [`show`] and
-//! [`coverage`] look at them, [`lint`] says what is wrong with them, [`test`] runs their cases,
-//! and [`backtest`] tries them on logs.
+//! Which rules are meant is the `choice` of the command line; `list`, `show` and
+//! `coverage` look at them, `lint` says what is wrong with them, `test` runs their cases,
+//! and `backtest` tries them on logs.
 
 mod backtest;
 mod cases;
