@@ -1,4 +1,5 @@
-//! Puts the rules of `rules/builtin` and their cases into the program: lists of names and texts.
+//! Puts the rules of `rules/builtin` and their cases into the program: lists of names and texts. The texts themselves are in
+//! what is written, so a build folder that several checkouts share never looks for a file of another one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ fn code<'f>(root: &Path, files: impl Iterator<Item = &'f PathBuf>) -> String {
     let mut code = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(root).expect("it was found there").display().to_string();
-        writeln!(code, "    ({name:?}, include_str!({file:?})),").expect("memory takes it");
+        let text = fs::read_to_string(file).expect("a rule is text");
+        writeln!(code, "    ({name:?}, {text:?}),").expect("memory takes it");
     }
     code.push(']');
     code
