@@ -118,7 +118,6 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
     let level = alert.severity.name();
     let kind = match alert.kind.as_str() {
         "ml" => "detector",
-        "correlation" => "correlation rule",
         _ => "rule",
     };
     account.row("level", palette.level(level, level));
