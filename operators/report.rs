@@ -25,7 +25,7 @@ pub mod attack;
 pub mod kept;
 
 use attack::Attack;
-use kept::{Keep, Kept, cut};
+use kept::{Keep, Kept};
 
 /// What reaches the worker that an event landed on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,11 +112,6 @@ impl Reporter {
     fn firing(&self, share: &Share, id: u128, finding: &Finding) -> Alert {
         let nothing = Kept::default();
         let kept = self.kept.get(finding.seq).unwrap_or(&nothing);
-        let uuid = uuid::Uuid::from_u128(id).to_string();
-        let mut events = finding.events.clone();
-        events.push(finding.seq);
-        events.sort_unstable();
-        events.dedup();
         let about = finding.entity.to_string();
         let entity = match (kept.entities.iter().find(|entity| entity.id == about), finding.kind) {
             (Some(entity), _) => entity.clone(),
@@ -127,32 +122,7 @@ impl Reporter {
                 AlertEntity { kind: "source".to_owned(), value: kept.source.clone(), id: about }
             }
         };
-        let mut alert = Alert {
-            id: uuid,
-            kind: "sigma".to_owned(),
-            rule: String::new(),
-            title: String::new(),
-            severity: finding.level,
-            entity,
-            event_time: finding.time.to_rfc3339(),
-            last_time: finding.time.to_rfc3339(),
-            epoch: share.end.epoch,
-            count: 1,
-            score: finding.score,
-            threshold: finding.threshold,
-            contributions: Vec::new(),
-            events,
-            source: kept.source.clone(),
-            host: kept.host.clone(),
-            event_severity: kept.severity,
-            message: kept.message.clone(),
-            template_id: format!("{:016x}", kept.template),
-            template: kept.template_text.clone(),
-            tactics: Vec::new(),
-            techniques: Vec::new(),
-            dedup_key: String::new(),
-            matched: None,
-        };
+        let mut alert = begun(share, id, finding, entity, kept);
         self.rules.describe_firing(share.end.epoch, finding, &mut alert);
         alert
     }
@@ -170,59 +140,64 @@ impl Reporter {
                 None => contributions.push(note),
             }
         }
-        let template = share.texts.get(&event.template).map_or("", |template| &template.text);
-        let source = &batch.block.sources[event.source as usize];
-        let uuid = |id: u128| uuid::Uuid::from_u128(id).to_string();
-        let mut events = finding.events.clone();
-        events.push(finding.seq);
-        events.sort_unstable();
-        events.dedup();
-        let mut alert = Alert {
-            id: uuid(id),
-            kind: "ml".to_owned(),
-            rule: String::new(),
-            title: String::new(),
-            severity: finding.level,
-            entity: entity(batch, event, finding.entity, source.to_string()),
-            event_time: finding.time.to_rfc3339(),
-            last_time: finding.time.to_rfc3339(),
-            epoch: share.end.epoch,
-            count: 1,
-            score: finding.score,
-            threshold: finding.threshold,
-            contributions,
-            events,
-            source: source.to_string(),
-            host: batch.text(event.host).to_owned(),
-            event_severity: event.severity,
-            message: cut(batch.text(event.message)).to_owned(),
-            template_id: format!("{:016x}", event.template),
-            template: template.to_owned(),
-            tactics: Vec::new(),
-            techniques: Vec::new(),
-            dedup_key: String::new(),
-            matched: None,
-        };
+        let kept = Kept::of(share, batch, event);
+        let about = entity(batch, event, finding.entity, kept.source.clone());
+        let mut alert = Alert { contributions, ..begun(share, id, &finding, about, &kept) };
         match finding.rule {
             Rule::Model(detector) => {
+                alert.kind = "ml".to_owned();
                 alert.rule = detector.name().to_owned();
                 let why = alert.contributions.iter().find(|part| part.detector == detector);
                 alert.title = why.map_or(String::new(), |part| part.why.clone());
                 if alert.title.is_empty() {
                     alert.title = detector.name().replace('-', " ");
                 }
-                if let Some((tactics, techniques)) = self.attack.tags(detector, template) {
+                if let Some((tactics, techniques)) = self.attack.tags(detector, &kept.template_text)
+                {
                     (alert.tactics, alert.techniques) = (tactics.to_vec(), techniques.to_vec());
                 }
                 alert.dedup_key = format!("ml:{}:{}", finding.entity, finding.level.name());
             }
             Rule::Sigma(_) | Rule::Correlation(_) => {
-                alert.kind = "sigma".to_owned();
                 self.rules.describe(&finding, batch, event, &mut alert);
                 alert.dedup_key = format!("{}:{}:{}", alert.kind, alert.rule, finding.entity);
             }
         }
         Some(alert)
+    }
+}
+
+/// An alert of kind `sigma`, before its rule is asked: what a finding and its event say.
+fn begun(share: &Share, id: u128, finding: &Finding, entity: AlertEntity, kept: &Kept) -> Alert {
+    let mut events = finding.events.clone();
+    events.push(finding.seq);
+    events.sort_unstable();
+    events.dedup();
+    Alert {
+        id: uuid::Uuid::from_u128(id).to_string(),
+        kind: "sigma".to_owned(),
+        rule: String::new(),
+        title: String::new(),
+        severity: finding.level,
+        entity,
+        event_time: finding.time.to_rfc3339(),
+        last_time: finding.time.to_rfc3339(),
+        epoch: share.end.epoch,
+        count: 1,
+        score: finding.score,
+        threshold: finding.threshold,
+        contributions: Vec::new(),
+        events,
+        source: kept.source.clone(),
+        host: kept.host.clone(),
+        event_severity: kept.severity,
+        message: kept.message.clone(),
+        template_id: format!("{:016x}", kept.template),
+        template: kept.template_text.clone(),
+        tactics: Vec::new(),
+        techniques: Vec::new(),
+        dedup_key: String::new(),
+        matched: None,
     }
 }
 

@@ -68,7 +68,7 @@ impl Kept {
 }
 
 /// The first [`MESSAGE_MAX`] bytes of a message, at a character's end.
-pub(super) fn cut(message: &str) -> &str {
+fn cut(message: &str) -> &str {
     &message[..message.floor_char_boundary(MESSAGE_MAX)]
 }
 
