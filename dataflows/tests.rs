@@ -8,7 +8,7 @@ use operators::correlation::Counts;
 use operators::score::groups;
 use operators::score::opinion::Surprise;
 use operators::sigma::{Active, Schedule};
-use operators::state::{Ledger, MemoryStore, StateKey, Store};
+use operators::state::{Changes, Ledger, MemoryStore, StateKey, Store};
 use operators::types::hash::mix;
 use operators::types::{
     Alert, Block, Detector, EpochEnd, EventTime, Flags, Hand, Level, Record, Source, Span, Text,
@@ -181,8 +181,7 @@ fn run_from(
         let (index, peers) = (worker.index(), worker.peers());
         let mut input = InputHandle::<u64, _>::new();
         let probe = ProbeHandle::new();
-        let before = before.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
-        let store: Rc<dyn Store> = Rc::new(MemoryStore::of(before.collect()));
+        let store: Rc<dyn Store> = Rc::new(MemoryStore::from(before.clone()));
         let ledger = Rc::new(Ledger::default());
         let said = Arc::clone(&all);
         worker.dataflow(|scope| {
@@ -239,14 +238,14 @@ fn run_from(
         while !probe.done() {
             worker.step_or_park(None);
         }
-        let changes = ledger.take().into_iter().flat_map(|(_, changes)| changes.values);
-        after.lock().unwrap().extend(changes);
+        after.lock().unwrap().extend(ledger.take().into_iter().map(|(_, changes)| changes));
     })
     .expect("workers start");
-    for (key, value) in std::mem::take(&mut *kept.lock().expect("no panic")) {
+    let kept: Vec<Changes> = std::mem::take(&mut *kept.lock().expect("no panic"));
+    for (key, value) in kept.iter().flat_map(Changes::iter) {
         match value {
-            Some(value) => drop(state.insert(key, value)),
-            None => drop(state.remove(&key)),
+            Some(value) => drop(state.insert(key.to_vec(), value.to_vec())),
+            None => drop(state.remove(key)),
         }
     }
     Arc::into_inner(said).expect("all workers are done").into_inner().expect("no panic")

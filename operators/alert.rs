@@ -249,9 +249,9 @@ impl Stage for Alerts {
             match self.open.get(&key) {
                 Some(incident) => {
                     let bytes = serde_json::to_vec(incident).expect("plain data");
-                    changes.put(store_key(key), bytes);
+                    changes.put(&store_key(key), &bytes);
                 }
-                None => changes.delete(store_key(key)),
+                None => changes.delete(&store_key(key)),
             }
         }
     }
@@ -379,7 +379,7 @@ mod tests {
         tell(&mut before, 0, vec![finding(7, 1, 100)]);
         let mut changes = Changes::on(0);
         before.snapshot(&mut changes);
-        let mut after = Alerts::new(0..256, &MemoryStore::of(changes.values));
+        let mut after = Alerts::new(0..256, &MemoryStore::of(&changes));
         assert_eq!(tell(&mut after, 0, vec![finding(7, 2, 200)]), [(None, 2)]);
     }
 

@@ -218,7 +218,7 @@ impl Stage for Content {
         self.scale.encode(&mut bytes[1]);
         self.rarity.encode(&mut bytes[2]);
         for (name, bytes) in NAMES.into_iter().zip(bytes) {
-            changes.put(model_key(name), bytes);
+            changes.put(&model_key(name), &bytes);
         }
     }
 }

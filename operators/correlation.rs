@@ -174,16 +174,17 @@ impl Stage for Correlations {
         let (outbox, findings) = (&mut self.outbox, &mut self.findings);
         self.groups.take(self.watermark, &plan, |group, last, fired| {
             let ask = &plan.asks[group.correlation as usize];
+            let names = group.names.to_vec();
             if ask.feeds {
-                let (correlation, names) = (group.correlation, &group.names);
-                let inner = Inner { correlation, names, last, events: &fired.events };
+                let correlation = group.correlation;
+                let inner = Inner { correlation, names: &names, last, events: &fired.events };
                 hit::feed(&plan, &inner, |level, hit| outbox.push(level, hit));
             }
             if !ask.silent {
                 let fired = finding::Firing {
                     correlation: group.correlation,
                     group: last.group,
-                    names: &group.names,
+                    names: &names,
                     value: fired.value,
                     events: fired.events,
                     seq: last.seq,

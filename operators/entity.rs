@@ -38,6 +38,7 @@ use crate::types::{
 };
 
 pub mod memory;
+pub mod shelf;
 pub mod touch;
 pub mod window;
 
@@ -647,6 +648,7 @@ impl Stage for Entities {
         self.markov.apply(&all.sequence);
         self.ranks.apply(all.groups);
         self.memory.evict(&*self.store);
+        self.store.unsaved(self.memory.unsaved());
     }
 
     fn snapshot(&mut self, changes: &mut Changes) {
@@ -655,7 +657,7 @@ impl Stage for Entities {
             self.markov.encode(&mut bytes[0]);
             self.ranks.encode(&mut bytes[1]);
             for (name, bytes) in NAMES.into_iter().zip(bytes) {
-                changes.put(model_key(name), bytes);
+                changes.put(&model_key(name), &bytes);
             }
         }
         if changes.models_only() {
@@ -664,11 +666,11 @@ impl Stage for Entities {
         for (group, open) in (self.first_group..).zip(&self.open) {
             let key = state_key(TIMERS, group, &[]);
             match open.is_empty() {
-                true => changes.delete(key),
+                true => changes.delete(&key),
                 false => {
                     let mut bytes = Vec::new();
                     open.encode(&mut bytes);
-                    changes.put(key, bytes);
+                    changes.put(&key, &bytes);
                 }
             }
         }

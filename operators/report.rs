@@ -110,8 +110,7 @@ impl Reporter {
 
     /// The alert of a correlation that fired, whose last event may be long gone.
     fn firing(&self, share: &Share, id: u128, finding: &Finding) -> Alert {
-        let nothing = Kept::default();
-        let kept = self.kept.get(finding.seq).unwrap_or(&nothing);
+        let kept = self.kept.get(finding.seq).unwrap_or_default();
         let about = finding.entity.to_string();
         let entity = match (kept.entities.iter().find(|entity| entity.id == about), finding.kind) {
             (Some(entity), _) => entity.clone(),
@@ -122,7 +121,7 @@ impl Reporter {
                 AlertEntity { kind: "source".to_owned(), value: kept.source.clone(), id: about }
             }
         };
-        let mut alert = begun(share, id, finding, entity, kept);
+        let mut alert = begun(share, id, finding, entity, &kept);
         self.rules.describe_firing(share.end.epoch, finding, &mut alert);
         alert
     }
@@ -269,7 +268,7 @@ impl Stage for Reporter {
         for share in local {
             let kept = &mut self.kept;
             self.rules.keep(&share, &mut |batch, event| {
-                kept.put(event.seq, Kept::of(&share, batch, event));
+                kept.put(event.seq, &Kept::of(&share, batch, event));
             });
             let events = share.batches.iter().map(|batch| batch.events.len()).sum();
             let mut scores = Vec::with_capacity(events);

@@ -54,6 +54,10 @@ pub trait Store {
     /// changes have just been handed over.
     fn turn(&self);
 
+    /// Says how many values are in memory that no checkpoint has. Where that becomes too many, a
+    /// checkpoint is taken sooner.
+    fn unsaved(&self, count: usize);
+
     /// Whether changes that were handed over may not be found by [`get`](Self::get) yet, because
     /// their checkpoint is still being written.
     fn is_writing(&self) -> bool;
@@ -68,9 +72,15 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// A store that holds `changes` already.
     #[must_use]
-    pub fn of(changes: Vec<(StateKey, Option<Vec<u8>>)>) -> Self {
-        let set = changes.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    pub fn of(changes: &Changes) -> Self {
+        let set = changes.iter().filter_map(|(key, value)| Some((key.to_vec(), value?.to_vec())));
         MemoryStore { values: RefCell::new(set.collect()) }
+    }
+}
+
+impl From<BTreeMap<StateKey, Vec<u8>>> for MemoryStore {
+    fn from(values: BTreeMap<StateKey, Vec<u8>>) -> Self {
+        MemoryStore { values: RefCell::new(values) }
     }
 }
 
@@ -92,25 +102,43 @@ impl Store for MemoryStore {
 
     fn turn(&self) {}
 
+    fn unsaved(&self, _: usize) {}
+
     fn is_writing(&self) -> bool {
         false
     }
 }
 
 /// What changed on one worker since the last checkpoint.
+///
+/// Keys and values lie one behind another in a few large pieces: there may be hundreds of
+/// thousands, and each in a place of its own would take as much again.
 #[derive(Debug, Default)]
 pub struct Changes {
     worker: usize,
     models_only: bool,
-    /// Keys and their new values; `None` forgets the key.
-    pub values: Vec<(StateKey, Option<Vec<u8>>)>,
+    pieces: Vec<Vec<u8>>,
+    places: Vec<Place>,
+}
+
+/// How long a piece is, unless one key and value are longer.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Where a key is, with its value behind it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    piece: u32,
+    at: u32,
+    key: u32,
+    /// `None` forgets the key.
+    value: Option<u32>,
 }
 
 impl Changes {
     /// No changes yet, on that worker.
     #[must_use]
     pub fn on(worker: usize) -> Self {
-        Changes { worker, models_only: false, values: Vec::new() }
+        Changes { worker, ..Changes::default() }
     }
 
     /// Whether only the models that all workers share are wanted: of a run that keeps no state,
@@ -127,13 +155,42 @@ impl Changes {
     }
 
     /// Sets a key.
-    pub fn put(&mut self, key: StateKey, value: Vec<u8>) {
-        self.values.push((key, Some(value)));
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.push(key, Some(value));
     }
 
     /// Forgets a key.
-    pub fn delete(&mut self, key: StateKey) {
-        self.values.push((key, None));
+    pub fn delete(&mut self, key: &[u8]) {
+        self.push(key, None);
+    }
+
+    fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        if self.pieces.last().is_none_or(|piece| piece.len() + bytes > piece.capacity()) {
+            self.pieces.push(Vec::with_capacity(bytes.max(PIECE_BYTES)));
+        }
+        let number = self.pieces.len() - 1;
+        let piece = &mut self.pieces[number];
+        let at = piece.len();
+        piece.extend_from_slice(key);
+        piece.extend_from_slice(value.unwrap_or_default());
+        let short = |length: usize| u32::try_from(length).expect("state is far below 4 GiB a key");
+        self.places.push(Place {
+            piece: short(number),
+            at: short(at),
+            key: short(key.len()),
+            value: value.map(|value| short(value.len())),
+        });
+    }
+
+    /// Keys and their new values, in the order in which they were handed over; `None` forgets
+    /// the key.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.places.iter().map(|place| {
+            let piece = &self.pieces[place.piece as usize][place.at as usize..];
+            let (key, behind) = piece.split_at(place.key as usize);
+            (key, place.value.map(|length| &behind[..length as usize]))
+        })
     }
 }
 

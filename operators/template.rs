@@ -228,7 +228,7 @@ impl Stage for Templates {
 
     fn snapshot(&mut self, changes: &mut Changes) {
         if changes.is_first() {
-            changes.put(model_key(STORED), self.dictionary.encode());
+            changes.put(&model_key(STORED), &self.dictionary.encode());
         }
     }
 }

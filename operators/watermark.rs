@@ -169,7 +169,7 @@ impl Stage for Watermark {
             let sources: Vec<_> = self.sources.iter().collect();
             let model = (self.watermark, self.received_until, sources);
             let bytes = serde_json::to_vec(&model).expect("plain data");
-            changes.put(model_key(NAME), bytes);
+            changes.put(&model_key(NAME), &bytes);
         }
     }
 }
@@ -266,7 +266,7 @@ mod tests {
         epoch(&mut before, 0, &[(1, 1_000), (2, 500)], &[]);
         let mut changes = Changes::on(0);
         before.snapshot(&mut changes);
-        let mut after = Watermark::new(OPTIONS, &MemoryStore::of(changes.values));
+        let mut after = Watermark::new(OPTIONS, &MemoryStore::of(&changes));
         assert_eq!(after.watermark, before.watermark);
         assert_eq!(after.sources, before.sources);
         // What comes next was received earlier: an old file behind a young one.

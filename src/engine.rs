@@ -31,7 +31,7 @@ use crate::storage::Storage;
 use crate::storage::spill::Backing;
 
 /// How many epochs a worker may be fed beyond the last that it has finished.
-pub const IN_FLIGHT: u64 = 8;
+pub const IN_FLIGHT: u64 = 4;
 
 /// How the engine runs. Nothing in here may change what it says.
 pub struct Setup {
@@ -128,7 +128,7 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
         gate: setup.gate,
         outlet: setup.outlet,
         storage: storage.clone(),
-        backing,
+        backing: Arc::clone(&backing),
         progress: Arc::clone(&progress),
         rules: Arc::clone(&rules),
     };
@@ -142,6 +142,7 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
     let dealer = Dealer::new(
         hands,
         kept,
+        backing,
         Arc::clone(&progress),
         Arc::clone(&hold),
         setup.first_seq,

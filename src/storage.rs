@@ -26,7 +26,10 @@ pub mod spill;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType, Options};
+use rocksdb::{
+    BlockBasedIndexType, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
+    LruCacheOptions, Options, WriteBufferManager,
+};
 
 /// The version of everything in a state folder; another version is refused.
 pub const VERSION: u32 = 1;
@@ -77,6 +80,7 @@ pub enum Error {
 pub(crate) struct Inner {
     pub(crate) db: DB,
     pub(crate) dir: PathBuf,
+    shared: Shared,
 }
 
 /// An open state folder.
@@ -85,7 +89,32 @@ pub struct Storage {
     pub(crate) inner: Arc<Inner>,
 }
 
-fn options(family: &str) -> Options {
+/// How much of the files RocksDB holds in memory, all families together.
+const CACHE_BYTES: usize = 32 << 20;
+/// How much that is not in files yet it holds in memory, all families together. Beyond it the
+/// largest buffer is written.
+const BUFFERS_BYTES: usize = 48 << 20;
+
+/// What all families of an open store share.
+struct Shared {
+    cache: Cache,
+    buffers: WriteBufferManager,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let mut cache = LruCacheOptions::default();
+        cache.set_capacity(CACHE_BYTES);
+        // A block larger than its shard is read from the file each time.
+        cache.set_num_shard_bits(2);
+        Shared {
+            cache: Cache::new_lru_cache_opts(&cache),
+            buffers: WriteBufferManager::new_write_buffer_manager(BUFFERS_BYTES, false),
+        }
+    }
+}
+
+fn options(family: &str, shared: &Shared) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -95,6 +124,10 @@ fn options(family: &str) -> Options {
     let mut table = rocksdb::BlockBasedOptions::default();
     table.set_bloom_filter(10.0, false);
     table.set_cache_index_and_filter_blocks(true);
+    // Of a file with a million entities, only what is asked for is read and held.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_block_cache(&shared.cache);
     options.set_block_based_table_factory(&table);
     if family == EVENTS {
         // Written once in order and read by range: merge runs, do not rewrite levels.
@@ -103,8 +136,9 @@ fn options(family: &str) -> Options {
     options
 }
 
-fn database_options() -> Options {
-    let mut options = options("");
+fn database_options(shared: &Shared) -> Options {
+    let mut options = options("", shared);
+    options.set_write_buffer_manager(&shared.buffers);
     options.set_max_background_jobs(2);
     options.set_keep_log_file_num(2);
     options.set_max_open_files(256);
@@ -113,8 +147,8 @@ fn database_options() -> Options {
     options
 }
 
-fn families() -> Vec<ColumnFamilyDescriptor> {
-    FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name))).collect()
+fn families(shared: &Shared) -> impl Iterator<Item = ColumnFamilyDescriptor> {
+    FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name, shared)))
 }
 
 impl Storage {
@@ -133,9 +167,11 @@ impl Storage {
             }
             Err(error) => return Err(io(error)),
         }
-        let db = DB::open_cf_descriptors(&database_options(), dir.join("store"), families())
+        let shared = Shared::new();
+        let (options, families) = (database_options(&shared), families(&shared));
+        let db = DB::open_cf_descriptors(&options, dir.join("store"), families)
             .map_err(|error| Self::refused(dir, error))?;
-        let storage = Storage { inner: Arc::new(Inner { db, dir: dir.to_owned() }) };
+        let storage = Storage { inner: Arc::new(Inner { db, dir: dir.to_owned(), shared }) };
         // What was put aside belongs to the run that ended; the checkpoint does not know it.
         storage.clear_spill()?;
         std::fs::remove_dir_all(dir.join("ingest")).ok();
@@ -153,13 +189,14 @@ impl Storage {
         if found != VERSION.to_string() {
             return Err(Error::Version { dir: dir.to_owned(), found });
         }
-        let names = FAMILIES.iter().map(|name| ColumnFamilyDescriptor::new(*name, options(name)));
-        let mut options = database_options();
+        let shared = Shared::new();
+        let names = families(&shared);
+        let mut options = database_options(&shared);
         // All files are held open: whoever writes may merge and delete one at any time.
         options.set_max_open_files(-1);
         let db = DB::open_cf_descriptors_read_only(&options, dir.join("store"), names, false)
             .map_err(|error| Self::refused(dir, error))?;
-        Ok(Storage { inner: Arc::new(Inner { db, dir: dir.to_owned() }) })
+        Ok(Storage { inner: Arc::new(Inner { db, dir: dir.to_owned(), shared }) })
     }
 
     fn refused(dir: &Path, error: rocksdb::Error) -> Error {

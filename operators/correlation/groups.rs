@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::hit::{GroupId, Hit, route};
+use super::hit::{GroupId, Hit, Names, route};
 use super::plan::Plan;
 use super::window::{EVENTS_MAX, Fired, Item, Window};
 use crate::state::{CORRELATIONS, Changes, StateKey, Store, state_key};
@@ -69,7 +69,7 @@ pub struct Group {
     /// The correlation's number in the plan.
     pub correlation: u32,
     /// The values of the group.
-    pub names: Vec<String>,
+    pub names: Names,
     print: u64,
     window: Window,
     /// The latest match, also of those that wait.
@@ -78,11 +78,14 @@ pub struct Group {
     /// When it ends, as it is listed.
     end: EventTime,
     touched: bool,
+    /// Whether the store has it, as it was once.
+    saved: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    groups: Map<GroupId, Group>,
+    /// Apart from their places: a map has many more places than groups.
+    groups: Map<GroupId, Box<Group>>,
     waiting: usize,
     items: usize,
 }
@@ -91,7 +94,7 @@ struct Shard {
 #[derive(Serialize, Deserialize)]
 struct Saved {
     print: u64,
-    names: Vec<String>,
+    names: Names,
     last: EventTime,
     items: Vec<Item>,
 }
@@ -109,8 +112,10 @@ pub struct Groups {
     waiting: BTreeMap<EventTime, Vec<Hit>>,
     /// The groups of this epoch, whose end is not listed as it is.
     touched: Vec<GroupId>,
-    /// What changed since the last checkpoint.
+    /// The groups that changed since the last checkpoint.
     dirty: Set<GroupId>,
+    /// Those in the store that were forgotten since.
+    gone: Set<GroupId>,
     /// The key groups whose waiting matches are in the store.
     saved: BTreeSet<u16>,
     /// What was not counted since this was last taken.
@@ -131,6 +136,7 @@ impl Groups {
             waiting: BTreeMap::new(),
             touched: Vec::new(),
             dirty: Set::default(),
+            gone: Set::default(),
             saved: BTreeSet::new(),
             counts: Counts::default(),
         }
@@ -175,7 +181,7 @@ impl Groups {
         let Some((saved, correlation)) =
             saved.and_then(|saved| plan.number(saved.print).map(|number| (saved, number)))
         else {
-            self.dirty.insert(id);
+            self.gone.insert(id);
             return;
         };
         let ask = &plan.asks[correlation as usize];
@@ -185,9 +191,9 @@ impl Groups {
         self.ends.insert((end, id));
         let shard = self.shard(id);
         shard.items += window.len();
-        let (waiting, touched) = (0, false);
-        let group = Group { correlation, names, print, window, last, waiting, end, touched };
-        shard.groups.insert(id, group);
+        let (waiting, touched, saved) = (0, false, true);
+        let group = Group { correlation, names, print, window, last, waiting, end, touched, saved };
+        shard.groups.insert(id, Box::new(group));
     }
 
     fn load_waiting(&mut self, value: &[u8], plan: &Plan) {
@@ -220,15 +226,18 @@ impl Groups {
         let (id, time) = (hit.group, hit.time);
         let shard = self.shard(id);
         shard.waiting += 1;
-        let group = shard.groups.entry(id).or_insert_with(|| Group {
-            correlation: number,
-            names: Vec::new(),
-            print: hit.print,
-            window: Window::new(ask.kind),
-            last: time,
-            waiting: 0,
-            end: EventTime::MIN,
-            touched: false,
+        let group = shard.groups.entry(id).or_insert_with(|| {
+            Box::new(Group {
+                correlation: number,
+                names: Names::default(),
+                print: hit.print,
+                window: Window::new(ask.kind),
+                last: time,
+                waiting: 0,
+                end: EventTime::MIN,
+                touched: false,
+                saved: false,
+            })
         });
         group.waiting += 1;
         group.last = group.last.max(time);
@@ -349,7 +358,10 @@ impl Groups {
                 waiting.insert(*id);
             }
             self.ends.remove(&(group.end, *id));
-            self.dirty.insert(*id);
+            self.dirty.remove(id);
+            if group.saved {
+                self.gone.insert(*id);
+            }
         }
         if !waiting.is_empty() {
             self.retain(|hit| !waiting.contains(&hit.group));
@@ -462,22 +474,22 @@ impl Groups {
 
     /// Hands over what changed since the last time.
     pub fn snapshot(&mut self, changes: &mut Changes) {
-        let mut dirty: Vec<GroupId> = std::mem::take(&mut self.dirty).into_iter().collect();
-        dirty.sort_unstable();
-        for id in dirty {
-            let key = self.group_key(id);
-            match self.shard(id).groups.get(&id) {
-                Some(group) => {
-                    let saved = Saved {
-                        print: group.print,
-                        names: group.names.clone(),
-                        last: group.last,
-                        items: group.window.items().cloned().collect(),
-                    };
-                    changes.put(key, postcard::to_stdvec(&saved).expect("plain data"));
-                }
-                None => changes.delete(key),
+        for id in std::mem::take(&mut self.gone) {
+            if !self.shard(id).groups.contains_key(&id) {
+                changes.delete(&self.group_key(id));
             }
+        }
+        for id in std::mem::take(&mut self.dirty) {
+            let key = self.group_key(id);
+            let group = self.shard(id).groups.get_mut(&id).expect("what is forgotten is clean");
+            group.saved = true;
+            let saved = Saved {
+                print: group.print,
+                names: group.names.clone(),
+                last: group.last,
+                items: group.window.items().cloned().collect(),
+            };
+            changes.put(&key, &postcard::to_stdvec(&saved).expect("plain data"));
         }
         let mut waiting: BTreeMap<u16, Vec<&Hit>> = BTreeMap::new();
         for hit in self.waiting.values().flatten() {
@@ -485,11 +497,11 @@ impl Groups {
         }
         let key = |group: u16| state_key(CORRELATIONS, group, &[self.level, WAITING]);
         for group in self.saved.iter().filter(|group| !waiting.contains_key(group)) {
-            changes.delete(key(*group));
+            changes.delete(&key(*group));
         }
         for (group, hits) in &mut waiting {
             hits.sort();
-            changes.put(key(*group), postcard::to_stdvec(&hits).expect("plain data"));
+            changes.put(&key(*group), &postcard::to_stdvec(&hits).expect("plain data"));
         }
         self.saved = waiting.into_keys().collect();
     }

@@ -50,12 +50,44 @@ pub struct Hit {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct More {
     /// The values of the group; said once for each group, worker and epoch.
-    pub names: Vec<String>,
+    pub names: Names,
     /// The entities that the values of the group name, where another correlation may group by
     /// them.
     pub who: Vec<Option<(EntityId, EntityKind)>>,
     /// Of a firing: the events that it rests on.
     pub events: Vec<u64>,
+}
+
+/// The values of a group, in few bytes: there may be hundreds of thousands of groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Names(Box<[u8]>);
+
+impl Names {
+    /// These values.
+    pub fn of<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
+        let mut key = Key::default();
+        values.into_iter().for_each(|value| key.push(value));
+        Names(key.0.into())
+    }
+
+    /// Whether they were not said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<String> {
+        let mut rest = &self.0[..];
+        let mut values = Vec::new();
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let (value, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+            values.push(String::from_utf8_lossy(value).into_owned());
+            rest = after;
+        }
+        values
+    }
 }
 
 /// A group's key, as it is put together.
@@ -74,15 +106,8 @@ impl Key {
     }
 
     /// The values that were pushed.
-    fn values(&self) -> Vec<String> {
-        let mut rest = self.0.get(8..).unwrap_or_default();
-        let mut values = Vec::new();
-        while let Some((length, after)) = rest.split_first_chunk::<4>() {
-            let (value, after) = after.split_at(u32::from_be_bytes(*length) as usize);
-            values.push(String::from_utf8_lossy(value).into_owned());
-            rest = after;
-        }
-        values
+    fn names(&self) -> Names {
+        Names(self.0.get(8..).unwrap_or_default().into())
     }
 
     fn short(&self) -> u64 {
@@ -247,7 +272,7 @@ impl Hits {
         };
         let more = (ask.feeds || self.named.insert(group)).then(|| {
             let who = if ask.feeds { std::mem::take(&mut self.who) } else { Vec::new() };
-            Box::new(More { names: self.key.values(), who, events: Vec::new() })
+            Box::new(More { names: self.key.names(), who, events: Vec::new() })
         });
         Some(Hit {
             time: event.time,
@@ -374,7 +399,7 @@ pub(super) fn feed(plan: &Plan, inner: &Inner<'_>, mut say: impl FnMut(u8, Hit))
                 None => (inner.last.entity, inner.last.kind),
             };
             let more = More {
-                names: group.iter().map(|at| inner.names[*at].clone()).collect(),
+                names: Names::of(group.iter().map(|at| &*inner.names[*at])),
                 who: if ask.feeds { who } else { Vec::new() },
                 events: inner.events.to_vec(),
             };

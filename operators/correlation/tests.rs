@@ -74,7 +74,7 @@ impl Match {
             entity: EntityId(7),
             kind: None,
             more: Some(Box::new(hit::More {
-                names: vec![format!("user{}", self.group)],
+                names: hit::Names::of([&*format!("user{}", self.group)]),
                 ..hit::More::default()
             })),
         }
@@ -100,8 +100,7 @@ impl Workers {
     }
 
     fn start(&mut self, count: usize) {
-        let kept = self.kept.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
-        let store: Rc<dyn Store> = Rc::new(MemoryStore::of(kept.collect()));
+        let store: Rc<dyn Store> = Rc::new(MemoryStore::from(self.kept.clone()));
         let worker = |at| Correlations::new(0, at, count, &self.rules, &store);
         self.workers = (0..count).map(worker).collect();
     }
@@ -111,10 +110,10 @@ impl Workers {
         for worker in &mut self.workers {
             let mut changes = Changes::on(0);
             worker.snapshot(&mut changes);
-            for (key, value) in changes.values {
+            for (key, value) in changes.iter() {
                 match value {
-                    Some(value) => drop(self.kept.insert(key, value)),
-                    None => drop(self.kept.remove(&key)),
+                    Some(value) => drop(self.kept.insert(key.to_vec(), value.to_vec())),
+                    None => drop(self.kept.remove(key)),
                 }
             }
         }

@@ -61,7 +61,7 @@ pub struct Window {
 enum Tally {
     /// How many there are says it all.
     Count,
-    /// How often each value is there.
+    /// How often each value is there; nothing as long as there are few matches.
     Distinct(Map<u64, u32>),
     /// The sum, in billionths.
     Sum(i128),
@@ -72,6 +72,9 @@ enum Tally {
     /// The last match of each run of one rule is kept.
     Runs,
 }
+
+/// Up to so many matches, distinct values are counted by looking at all of them.
+const FEW: usize = 8;
 
 /// The largest number that a sum takes as it is; larger ones are taken as this.
 const NUMBER_MAX: f64 = 1e24;
@@ -164,7 +167,16 @@ impl Window {
     fn push(&mut self, item: Item) {
         match &mut self.tally {
             Tally::Count => {}
-            Tally::Distinct(counts) => *counts.entry(item.value).or_default() += 1,
+            Tally::Distinct(counts) => {
+                if self.items.len() == FEW {
+                    for known in &self.items {
+                        *counts.entry(known.value).or_default() += 1;
+                    }
+                }
+                if self.items.len() >= FEW {
+                    *counts.entry(item.value).or_default() += 1;
+                }
+            }
             Tally::Sum(sum) => *sum += billionths(f64::from_bits(item.value)),
             Tally::Sorted(numbers) => {
                 let number = f64::from_bits(item.value);
@@ -181,6 +193,10 @@ impl Window {
                 }
             }
         }
+        if self.items.is_empty() {
+            // Most groups never have a second match.
+            self.items.reserve_exact(1);
+        }
         self.items.push_back(item);
     }
 
@@ -188,6 +204,7 @@ impl Window {
         let Some(item) = self.items.pop_front() else { return };
         match &mut self.tally {
             Tally::Count | Tally::Latest | Tally::Runs => {}
+            Tally::Distinct(counts) if self.items.len() <= FEW => *counts = Map::default(),
             Tally::Distinct(counts) => match counts.get_mut(&item.value) {
                 Some(count) if *count > 1 => *count -= 1,
                 _ => drop(counts.remove(&item.value)),
@@ -229,7 +246,12 @@ impl Window {
         let count = self.items.len() as f64;
         match &self.tally {
             Tally::Count | Tally::Latest => count,
-            Tally::Distinct(counts) => counts.len() as f64,
+            Tally::Distinct(counts) if self.items.len() > FEW => counts.len() as f64,
+            Tally::Distinct(_) => {
+                let value_of = |at: usize| self.items[at].value;
+                let is_first = |at: &usize| (0..*at).all(|other| value_of(other) != value_of(*at));
+                (0..self.items.len()).filter(is_first).count() as f64
+            }
             Tally::Sum(sum) if kind == Kind::ValueAvg => *sum as f64 / BILLION / count,
             Tally::Sum(sum) => *sum as f64 / BILLION,
             Tally::Sorted(numbers) if kind == Kind::ValueMedian => quantile(numbers, 50.0),

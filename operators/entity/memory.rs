@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shelf::Shelf;
 use super::touch::{Part, Touch, route};
 use super::window::Window;
 use crate::score::markov::{self, Symbol};
 use crate::score::rarity::Context;
 use crate::state::{Changes, ENTITIES, StateKey, Store, state_key};
-use crate::types::hash::{KEY_GROUPS, Map, key_group};
+use crate::types::hash::{KEY_GROUPS, key_group};
 use crate::types::{EntityId, EventTime, Kind};
 
 /// What is remembered of one entity.
@@ -193,8 +194,8 @@ impl Remembered {
                 + detail.templates.heap_bytes()
                 + detail.peers.heap_bytes()
         });
-        // The entry itself, at the map's usual load, and its name with the allocator's share.
-        (size_of::<Self>() + 17) * 8 / 5 + self.name.len() + 16 + detail
+        // The entry itself with its number, and its name with the allocator's share.
+        size_of::<(EntityId, Self)>() + 10 + self.name.len() + 16 + detail
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -273,11 +274,12 @@ impl Detail {
 /// The entities that a worker owns.
 #[derive(Default)]
 pub struct Memory {
-    /// One map for each key group: what grows is a small part of the whole, so that no epoch waits
-    /// for a million entities to move, nor needs room for them twice.
-    shards: Vec<Map<EntityId, Remembered>>,
+    /// One for each key group.
+    shards: Vec<Shelf<Remembered>>,
     /// Bytes taken, about.
     bytes: usize,
+    /// How many no checkpoint has as they are.
+    unsaved: usize,
     bytes_max: usize,
     /// How many entities were never seen before.
     pub created: u64,
@@ -289,7 +291,7 @@ impl Memory {
     /// A memory that holds about so many bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        let shards = (0..KEY_GROUPS).map(|_| Map::default()).collect();
+        let shards = (0..KEY_GROUPS).map(|_| Shelf::default()).collect();
         Memory { shards, bytes_max, ..Memory::default() }
     }
 
@@ -303,23 +305,24 @@ impl Memory {
         see: impl FnOnce(&mut Remembered) -> T,
     ) -> T {
         let shard = &mut self.shards[usize::from(key_group(route(first.entity)))];
-        let mut before = 0;
-        let remembered = match shard.entry(first.entity) {
-            hashbrown::hash_map::Entry::Occupied(entry) => {
-                let remembered = entry.into_mut();
-                before = remembered.bytes();
+        let (mut before, mut was_dirty) = (0, false);
+        let remembered = match shard.get_mut(first.entity) {
+            Some(remembered) => {
+                (before, was_dirty) = (remembered.bytes(), remembered.dirty);
                 remembered
             }
-            hashbrown::hash_map::Entry::Vacant(entry) => {
+            None => {
                 let saved = store.get(&entity_key(first.entity));
                 let saved = saved.and_then(|bytes| Remembered::decode(&bytes));
-                entry.insert(saved.unwrap_or_else(|| {
+                let remembered = saved.unwrap_or_else(|| {
                     self.created += 1;
                     Remembered::new(name(), first)
-                }))
+                });
+                shard.insert(first.entity, remembered)
             }
         };
         let answer = see(remembered);
+        self.unsaved += usize::from(remembered.dirty && !was_dirty);
         self.bytes = self.bytes + remembered.bytes() - before;
         answer
     }
@@ -330,7 +333,7 @@ impl Memory {
         if self.bytes <= self.bytes_max {
             return;
         }
-        let all = self.shards.iter().flat_map(Map::values);
+        let all = self.shards.iter().flat_map(Shelf::values);
         let mut ages: Vec<(u64, usize)> =
             all.map(|entity| (entity.touched, entity.bytes())).collect();
         ages.sort_unstable();
@@ -345,7 +348,7 @@ impl Memory {
         }
         // What was handed over for a checkpoint is not in the store before that is written.
         let writing = store.is_writing();
-        let (bytes, evicted) = (&mut self.bytes, &mut self.evicted);
+        let Memory { bytes, unsaved, evicted, .. } = self;
         for shard in &mut self.shards {
             let mut aside = Vec::new();
             shard.retain(|id, entity| {
@@ -353,30 +356,37 @@ impl Memory {
                     return true;
                 }
                 if entity.dirty || writing {
-                    aside.push((entity_key(*id), entity.encode()));
+                    aside.push((entity_key(id), entity.encode()));
                 }
                 *bytes -= entity.bytes();
+                *unsaved -= usize::from(entity.dirty);
                 *evicted += 1;
                 false
             });
             store.spill(aside);
-            shard.shrink_to(shard.len() * 5 / 4);
         }
     }
 
     /// Hands over what changed since the last time.
     pub fn snapshot(&mut self, changes: &mut Changes) {
-        let all = self.shards.iter_mut().flat_map(|shard| shard.iter_mut());
+        let all = self.shards.iter_mut().flat_map(Shelf::iter_mut);
         for (id, entity) in all.filter(|(_, entity)| entity.dirty) {
-            changes.put(entity_key(*id), entity.encode());
+            changes.put(&entity_key(id), &entity.encode());
             entity.dirty = false;
         }
+        self.unsaved = 0;
+    }
+
+    /// How many of them changed since they were last handed over.
+    #[must_use]
+    pub fn unsaved(&self) -> usize {
+        self.unsaved
     }
 
     /// How many entities are in memory.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(Map::len).sum()
+        self.shards.iter().map(Shelf::len).sum()
     }
 
     /// Whether there is none.
@@ -410,6 +420,8 @@ mod tests {
         }
 
         fn turn(&self) {}
+
+        fn unsaved(&self, _: usize) {}
 
         fn is_writing(&self) -> bool {
             true

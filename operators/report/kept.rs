@@ -16,7 +16,7 @@ use crate::types::{Batch, Event, EventTime, Kind, Severity, Share};
 
 /// For how many records of the journal an event is kept; beyond it, an alert of it says whom it
 /// is about and what matched, and not what the event said.
-pub const RECORDS_MAX: u64 = 1 << 21;
+pub const RECORDS_MAX: u64 = 1 << 20;
 
 /// What an alert says of an event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,14 +72,23 @@ fn cut(message: &str) -> &str {
     &message[..message.floor_char_boundary(MESSAGE_MAX)]
 }
 
-/// The events that are kept on a worker.
+/// The events that are kept on a worker. There may be very many, and few are asked for: each is
+/// kept as it is stored.
 #[derive(Debug, Default)]
 pub struct Keep {
-    /// By number; whether a checkpoint has them.
-    all: BTreeMap<u64, (Kept, bool)>,
+    /// By number.
+    all: BTreeMap<u64, Held>,
     by_time: BTreeSet<(EventTime, u64)>,
     /// Those in a checkpoint that are not needed any more.
     gone: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Held {
+    time: EventTime,
+    bytes: Box<[u8]>,
+    /// Whether a checkpoint has it.
+    saved: bool,
 }
 
 fn store_key(seq: u64) -> StateKey {
@@ -95,9 +104,9 @@ impl Keep {
             for (key, value) in store.scan(&state_key(KEPT, group, &[])) {
                 let seq = key.get(3..).and_then(|bytes| bytes.try_into().ok());
                 let kept: Option<Kept> = postcard::from_bytes(&value).ok();
-                if let (Some(seq), Some(kept)) = (seq.map(u64::from_be_bytes), kept) {
-                    keep.by_time.insert((kept.time, seq));
-                    keep.all.insert(seq, (kept, true));
+                if let (Some(seq), Some(Kept { time, .. })) = (seq.map(u64::from_be_bytes), kept) {
+                    keep.by_time.insert((time, seq));
+                    keep.all.insert(seq, Held { time, bytes: value.into(), saved: true });
                 }
             }
         }
@@ -105,15 +114,18 @@ impl Keep {
     }
 
     /// Keeps an event.
-    pub fn put(&mut self, seq: u64, kept: Kept) {
-        self.by_time.insert((kept.time, seq));
-        self.all.insert(seq, (kept, false));
+    pub fn put(&mut self, seq: u64, kept: &Kept) {
+        let time = kept.time;
+        let bytes = postcard::to_stdvec(kept).expect("plain data").into();
+        self.by_time.insert((time, seq));
+        self.all.insert(seq, Held { time, bytes, saved: false });
     }
 
     /// The event with that number.
     #[must_use]
-    pub fn get(&self, seq: u64) -> Option<&Kept> {
-        self.all.get(&seq).map(|(kept, _)| kept)
+    pub fn get(&self, seq: u64) -> Option<Kept> {
+        let held = self.all.get(&seq)?;
+        Some(postcard::from_bytes(&held.bytes).expect("it was written here"))
     }
 
     /// Forgets events that the watermark has come to, and those before too many records.
@@ -128,8 +140,8 @@ impl Keep {
     }
 
     fn forget(&mut self, seq: u64) {
-        let Some((kept, saved)) = self.all.remove(&seq) else { return };
-        self.by_time.remove(&(kept.time, seq));
+        let Some(Held { time, saved, .. }) = self.all.remove(&seq) else { return };
+        self.by_time.remove(&(time, seq));
         if saved {
             self.gone.push(seq);
         }
@@ -138,11 +150,11 @@ impl Keep {
     /// Hands over what changed since the last time.
     pub fn snapshot(&mut self, changes: &mut Changes) {
         for seq in self.gone.drain(..) {
-            changes.delete(store_key(seq));
+            changes.delete(&store_key(seq));
         }
-        for (seq, (kept, saved)) in self.all.iter_mut().filter(|(_, (_, saved))| !saved) {
-            changes.put(store_key(*seq), postcard::to_stdvec(kept).expect("plain data"));
-            *saved = true;
+        for (seq, held) in self.all.iter_mut().filter(|(_, held)| !held.saved) {
+            changes.put(&store_key(*seq), &held.bytes);
+            held.saved = true;
         }
     }
 
@@ -171,8 +183,8 @@ mod tests {
     #[test]
     fn an_event_is_kept_until_the_watermark_has_come_to_it() {
         let mut keep = Keep::default();
-        keep.put(1, kept(10));
-        keep.put(2, kept(5));
+        keep.put(1, &kept(10));
+        keep.put(2, &kept(5));
         keep.release(EventTime::from_secs(9), 3);
         assert!(keep.get(1).is_some() && keep.get(2).is_none());
         keep.release(EventTime::from_secs(10), 3);
@@ -182,8 +194,8 @@ mod tests {
     #[test]
     fn events_of_too_many_records_ago_are_forgotten() {
         let mut keep = Keep::default();
-        keep.put(7, kept(10));
-        keep.put(8, kept(10));
+        keep.put(7, &kept(10));
+        keep.put(8, &kept(10));
         keep.release(EventTime::MIN, 8 + RECORDS_MAX);
         assert!(keep.get(7).is_none() && keep.get(8).is_some());
     }
@@ -191,15 +203,15 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_from_a_checkpoint_and_goes_from_it() {
         let mut keep = Keep::default();
-        keep.put(1, kept(10));
-        keep.put(2, kept(20));
+        keep.put(1, &kept(10));
+        keep.put(2, &kept(20));
         let mut changes = Changes::on(0);
         keep.snapshot(&mut changes);
-        let mut after = Keep::load(0..256, &MemoryStore::of(changes.values));
-        assert_eq!(after.get(1), Some(&kept(10)));
+        let mut after = Keep::load(0..256, &MemoryStore::of(&changes));
+        assert_eq!(after.get(1), Some(kept(10)));
         after.release(EventTime::from_secs(10), 3);
         let mut changes = Changes::on(0);
         after.snapshot(&mut changes);
-        assert_eq!(changes.values, [(store_key(1), None)]);
+        assert_eq!(changes.iter().collect::<Vec<_>>(), [(&store_key(1)[..], None)]);
     }
 }

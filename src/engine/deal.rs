@@ -9,10 +9,18 @@ use std::time::{Duration, Instant};
 use operators::sigma::Schedule;
 use operators::types::{Block, EpochEnd, EventTime, Hand};
 
-use super::{IN_FLIGHT, Progress};
+use super::Progress;
 use crate::journal::{Control, Fed};
 use crate::rules::library::Library;
 use crate::rules::reload;
+use crate::storage::spill::Backing;
+
+/// With so many values in memory that no checkpoint has, one is taken though it is not time yet: a
+/// checkpoint is in memory as a whole until it is written, at about 100 bytes a value.
+const UNSAVED_MAX: usize = 1 << 17;
+
+/// How many epochs lie ready for a worker beside those that it has taken.
+const AHEAD: usize = 2;
 
 /// A worker's share of an epoch, and whether a checkpoint is taken at its end.
 pub(super) struct Dealt {
@@ -42,7 +50,7 @@ pub(super) struct Inlet {
 }
 
 pub(super) fn channel() -> (Way, Inlet) {
-    let (sender, receiver) = sync_channel(IN_FLIGHT as usize);
+    let (sender, receiver) = sync_channel(AHEAD);
     let thread = Arc::new(OnceLock::new());
     (Way { sender, thread: Arc::clone(&thread) }, Inlet { receiver, thread })
 }
@@ -58,6 +66,9 @@ pub struct Dealer {
     /// How often a checkpoint is taken; `None` if nothing is kept.
     interval: Option<Duration>,
     checkpointed: Instant,
+    /// How many checkpoints were asked for.
+    asked: u32,
+    backing: Arc<Backing>,
     progress: Arc<Progress>,
     /// Whether to put down what comes; see [`hold`](super::Engine::hold).
     hold: Arc<AtomicBool>,
@@ -78,6 +89,7 @@ impl Dealer {
     pub(super) fn new(
         ways: Vec<Way>,
         interval: Option<Duration>,
+        backing: Arc<Backing>,
         progress: Arc<Progress>,
         hold: Arc<AtomicBool>,
         next_seq: u64,
@@ -92,6 +104,8 @@ impl Dealer {
             last: false,
             interval,
             checkpointed: Instant::now(),
+            asked: 0,
+            backing,
             progress,
             hold,
             held: false,
@@ -154,6 +168,13 @@ impl Dealer {
         (self.progress.dealt.load(Ordering::Relaxed), self.next_seq)
     }
 
+    /// Whether too much is in no checkpoint, and none is under way.
+    fn is_pressing(&self) -> bool {
+        let generations = &self.backing.generations;
+        generations.unsaved.load(Ordering::Relaxed) > UNSAVED_MAX
+            && generations.committed.load(Ordering::Acquire) == self.asked
+    }
+
     fn deal_out(&mut self, epoch: u64, next_seq: u64) {
         if self.hold.load(Ordering::Acquire) {
             self.held = true;
@@ -170,8 +191,11 @@ impl Dealer {
         };
         let last = std::mem::take(&mut self.last);
         let checkpoint = match self.interval {
-            Some(interval) if last || self.checkpointed.elapsed() >= interval => {
+            Some(interval)
+                if last || self.checkpointed.elapsed() >= interval || self.is_pressing() =>
+            {
                 self.checkpointed = Instant::now();
+                self.asked += 1;
                 Some(Checkpoint::State)
             }
             None if last => Some(Checkpoint::Models),

@@ -200,8 +200,9 @@ impl Output {
                 checkpoints.send((Marker { epoch, next_seq, rules }, changes)).ok();
             }
             (Some((Checkpoint::Models, _)), _) => {
-                let values = changes.into_iter().flat_map(|changes| changes.values);
-                ended.models = values.filter_map(|(key, value)| Some((key, value?))).collect();
+                let values = changes.iter().flat_map(Changes::iter);
+                let set = values.filter_map(|(key, value)| Some((key.to_vec(), value?.to_vec())));
+                ended.models = set.collect();
             }
             _ => {}
         }
@@ -256,7 +257,7 @@ fn must<T>(result: Result<T, crate::storage::Error>) -> T {
 fn commit(storage: &Storage, backing: &Backing, receiver: &Receiver<(Marker, Vec<Changes>)>) {
     while let Ok((marker, changes)) = receiver.recv() {
         let started = std::time::Instant::now();
-        let keys = must(storage.commit(marker, changes, &backing.generations));
+        let keys = must(storage.commit(marker, &changes, &backing.generations));
         tracing::debug!(
             epoch = marker.epoch,
             keys,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use operators::state::{Changes, StateKey};
+use operators::state::Changes;
 use rocksdb::{IngestExternalFileOptions, SstFileWriter};
 use serde::{Deserialize, Serialize};
 
@@ -39,26 +39,26 @@ impl Storage {
     pub fn commit(
         &self,
         marker: Marker,
-        changes: Vec<Changes>,
+        changes: &[Changes],
         generations: &Generations,
     ) -> Result<usize, Error> {
         let fail = |error| self.error(error);
         for family in [EVENTS, ALERTS, TOLD] {
             self.inner.db.flush_cf(self.inner.family(family)).map_err(fail)?;
         }
-        let mut values: Vec<(StateKey, Option<Vec<u8>>)> =
-            changes.into_iter().flat_map(|changes| changes.values).collect();
         let bytes = serde_json::to_vec(&marker).expect("plain data");
-        values.push((MARKER.to_vec(), Some(bytes)));
-        values.sort_by(|a, b| a.0.cmp(&b.0));
-        values.dedup_by(|later, earlier| later.0 == earlier.0);
+        let mut values: Vec<(&[u8], Option<&[u8]>)> =
+            changes.iter().flat_map(Changes::iter).collect();
+        values.push((MARKER, Some(&bytes)));
+        values.sort_by_key(|(key, _)| *key);
+        values.dedup_by_key(|(key, _)| *key);
 
-        let options = super::options(STATE);
+        let options = super::options(STATE, &self.inner.shared);
         let path = self.inner.dir.join("ingest").join(format!("{}.sst", marker.epoch));
         let mut writer = SstFileWriter::create(&options);
         writer.open(&path).map_err(fail)?;
         let mut count = 0;
-        let mut write = |(key, value): (StateKey, Option<Vec<u8>>)| {
+        let mut write = |(key, value): (&[u8], Option<&[u8]>)| {
             count += 1;
             match value {
                 Some(value) => writer.put(key, value),
@@ -71,12 +71,12 @@ impl Storage {
         let mut values = values.into_iter().peekable();
         for aside in self.spilled(generation) {
             let (key, value) = aside.map_err(fail)?;
-            while let Some(entry) = values.next_if(|(next, _)| *next < key) {
+            while let Some(entry) = values.next_if(|(next, _)| **next < key[..]) {
                 write(entry).map_err(fail)?;
             }
-            match values.next_if(|(next, _)| *next == key) {
+            match values.next_if(|(next, _)| **next == key[..]) {
                 Some(entry) => write(entry).map_err(fail)?,
-                None => write((key, Some(value))).map_err(fail)?,
+                None => write((&key, Some(&value))).map_err(fail)?,
             }
         }
         for entry in values {
@@ -104,8 +104,8 @@ mod tests {
         let mut changes = Changes::on(0);
         for (key, value) in values {
             match value {
-                Some(value) => changes.put(key.as_bytes().to_vec(), value.as_bytes().to_vec()),
-                None => changes.delete(key.as_bytes().to_vec()),
+                Some(value) => changes.put(key.as_bytes(), value.as_bytes()),
+                None => changes.delete(key.as_bytes()),
             }
         }
         changes
@@ -123,9 +123,9 @@ mod tests {
         assert_eq!(storage.checkpoint().unwrap(), None);
         let marker = Marker { epoch: 7, next_seq: 70, rules: 5 };
         let parts = vec![changes(&[("ea", Some("1"))]), changes(&[("eb", Some("2"))])];
-        storage.commit(marker, parts, &backing.generations).unwrap();
+        storage.commit(marker, &parts, &backing.generations).unwrap();
         let next = Marker { epoch: 9, next_seq: 90, rules: u128::MAX };
-        storage.commit(next, vec![changes(&[("ea", None)])], &backing.generations).unwrap();
+        storage.commit(next, &[changes(&[("ea", None)])], &backing.generations).unwrap();
         drop(storage);
         drop(backing);
         let again = Backing::kept(Storage::open(dir.path()).unwrap());
@@ -149,9 +149,9 @@ mod tests {
         aside("eb", "after");
         assert_eq!(text(worker.get(b"ea")).as_deref(), Some("aside"));
         assert_eq!(text(worker.get(b"eb")).as_deref(), Some("after"));
-        let handed = vec![changes(&[("ea", Some("handed"))])];
+        let handed = [changes(&[("ea", Some("handed"))])];
         storage
-            .commit(Marker { epoch: 1, next_seq: 1, rules: 0 }, handed, &backing.generations)
+            .commit(Marker { epoch: 1, next_seq: 1, rules: 0 }, &handed, &backing.generations)
             .unwrap();
         let kept = |key: &str| storage.scan_state(key.as_bytes()).pop().map(|(_, value)| value);
         assert_eq!(text(kept("ea")).as_deref(), Some("handed"));

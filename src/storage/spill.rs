@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use operators::state::{StateKey, Store};
@@ -22,12 +22,16 @@ pub struct Generations {
     pub(crate) committed: AtomicU32,
     /// How many values were put aside since the start.
     pub spilled: AtomicU64,
+    /// How many values in memory no checkpoint has.
+    pub unsaved: AtomicUsize,
 }
 
 /// One worker's way to state on disk.
 pub struct WorkerStore {
     backing: Arc<Backing>,
     generation: Cell<u32>,
+    /// This worker's share of what is unsaved.
+    unsaved: Cell<usize>,
 }
 
 /// Where state is on disk; a run without a state folder makes one only when memory is short.
@@ -87,7 +91,7 @@ impl Backing {
     /// The way to it for one worker.
     #[must_use]
     pub fn worker(self: &Arc<Self>) -> WorkerStore {
-        WorkerStore { backing: Arc::clone(self), generation: Cell::new(0) }
+        WorkerStore { backing: Arc::clone(self), generation: Cell::new(0), unsaved: Cell::new(0) }
     }
 }
 
@@ -142,6 +146,12 @@ impl Store for WorkerStore {
 
     fn turn(&self) {
         self.generation.set(self.generation.get() + 1);
+    }
+
+    fn unsaved(&self, count: usize) {
+        let all = &self.backing.generations.unsaved;
+        all.fetch_add(count, Ordering::Relaxed);
+        all.fetch_sub(self.unsaved.replace(count), Ordering::Relaxed);
     }
 
     fn is_writing(&self) -> bool {
