@@ -183,6 +183,18 @@ impl Changes {
         });
     }
 
+    /// How many keys are set or forgotten.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Keys and their new values, in the order in which they were handed over; `None` forgets
     /// the key.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {

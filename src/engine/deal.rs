@@ -17,7 +17,7 @@ use crate::storage::spill::Backing;
 
 /// With so many values in memory that no checkpoint has, one is taken though it is not time yet: a
 /// checkpoint is in memory as a whole until it is written, at about 100 bytes a value.
-const UNSAVED_MAX: usize = 1 << 17;
+const UNSAVED_MAX: usize = 1 << 16;
 
 /// How many epochs lie ready for a worker beside those that it has taken.
 const AHEAD: usize = 2;

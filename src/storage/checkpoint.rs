@@ -47,10 +47,11 @@ impl Storage {
             self.inner.db.flush_cf(self.inner.family(family)).map_err(fail)?;
         }
         let bytes = serde_json::to_vec(&marker).expect("plain data");
-        let mut values: Vec<(&[u8], Option<&[u8]>)> =
-            changes.iter().flat_map(Changes::iter).collect();
+        let count = changes.iter().map(Changes::len).sum::<usize>() + 1;
+        let mut values: Vec<(&[u8], Option<&[u8]>)> = Vec::with_capacity(count);
+        values.extend(changes.iter().flat_map(Changes::iter));
         values.push((MARKER, Some(&bytes)));
-        values.sort_by_key(|(key, _)| *key);
+        values.sort_unstable_by_key(|(key, _)| *key);
         values.dedup_by_key(|(key, _)| *key);
 
         let options = super::options(STATE, &self.inner.shared);
