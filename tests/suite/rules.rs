@@ -2,6 +2,8 @@
 //!
 //! The corpus is not part of the project; without it its tests say so and pass.
 
+mod placeholders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
