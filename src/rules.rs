@@ -1,9 +1,10 @@
 //! Finds rules and pipelines, reads them, and makes of them what the engine works with.
 //!
 //! Rules come from `rules/builtin`, which is in the program, and from `rules.dirs`: folders with
-//! all folders in them, single files, and archives (`.zip`, `.tar`, `.tar.gz`, `.tgz`,
-//! `.tar.xz`). They are read in the order of their names, so the same files are the same set on
-//! every machine. What cannot be used is one line of warning, and nothing else.
+//! all folders in them, single files, and archives (`.zip`, `.tar`, `.tar.gz`, `.tar.xz`,
+//! `.tar.zst`; not those within archives). They are read in the order of their names, so the same
+//! files are the same set on every machine. What cannot be used is one line of warning, and nothing
+//! else.
 
 pub mod files;
 pub mod library;

@@ -274,8 +274,8 @@ section! {
 section! {
     /// Sigma rules.
     pub struct Rules {
-        /// Folders with rules, searched with the folders in them; archives (zip, tar, tar.gz, tar.xz)
-        /// and single files, too.
+        /// Folders with rules, searched with the folders in them; archives (zip, tar, tar.gz,
+        /// tar.xz, tar.zst) and single files, too. What is named must be there.
         dirs: Vec<PathBuf> = Kind::List(&Kind::Path),
         /// Whether the rules that come with the program are used.
         builtin: bool = Kind::Switch,
