@@ -32,9 +32,15 @@ pub(super) struct Leaf {
 pub(super) struct Checker<'e> {
     pub environment: &'e Environment,
     pub problems: Vec<Problem>,
+    /// Where each path of a list of paths was given, as `rules.dirs[0]`. Later layers win.
+    pub paths: BTreeMap<String, Origin>,
 }
 
-impl Checker<'_> {
+impl<'e> Checker<'e> {
+    pub(super) fn new(environment: &'e Environment) -> Self {
+        Checker { environment, problems: Vec::new(), paths: BTreeMap::new() }
+    }
+
     /// The values of a configuration file.
     pub(super) fn file(&mut self, root: &Node, origin: fn(Place) -> Origin) -> Layer {
         let mut layer = Layer::new();
@@ -137,6 +143,12 @@ impl Checker<'_> {
                 self.problem(title, origin, &format!("the other: {}", before.origin), help);
                 return;
             }
+        }
+        if let (Kind::List(Kind::Path), Value::List(nodes)) = (entry.key.kind, &node.value) {
+            let given = nodes.iter().map(|node| at(&node.place, &origin));
+            let given =
+                (0..).zip(given).map(|(number, place)| (format!("{path}[{number}]"), place));
+            self.paths.extend(given.collect::<Vec<(String, Origin)>>());
         }
         layer.insert(path, Leaf { value, origin, alias });
     }
