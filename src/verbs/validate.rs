@@ -6,7 +6,7 @@ use crate::cli::args::{Global, ValidateArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
-use crate::cli::{Outcome, configuration_of_rules, print};
+use crate::cli::{Outcome, configuration, print};
 use crate::config::print::{effective, effective_json};
 
 /// Checks, and tells what has no effect; on request prints what is in effect.
@@ -14,12 +14,13 @@ use crate::config::print::{effective, effective_json};
 /// # Errors
 /// If the configuration is wrong.
 pub fn validate(global: &Global, args: &ValidateArgs) -> Outcome {
-    let loaded = configuration_of_rules(global, Vec::new())?;
+    let loaded = configuration(global, Vec::new())?;
     match (args.print, args.json) {
         (true, true) => print(&format!("{:#}\n", effective_json(&loaded)))?,
         (true, false) => print(&effective(&loaded))?,
         (false, _) => {}
     }
+    loaded.check_rules()?;
     if global.quiet {
         return Ok(Exit::Ok);
     }
