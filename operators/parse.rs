@@ -2,7 +2,8 @@
 //!
 //! A header says when, where and who: syslog in its versions, or one of the many that programs
 //! write themselves. A body is JSON, a Windows event, `key=value`, an access log line, an audit
-//! record, CEF, or text. One may be inside the other. Whatever cannot be understood is an event
+//! record, CEF, or text. One may be inside the other, and an object of journald is the header of its
+//! message, so that a program's record is the same event by whichever way it came. Whatever cannot be understood is an event
 //! all the same, whose message is its text.
 //!
 //! Nothing is copied that need not be: events and fields are places in the block's text, or in
@@ -86,7 +87,7 @@ impl Parser {
     /// Within a batch, equal names of fields are the same [`Text`] (up to [`NAMES_MAX`] of them).
     #[must_use]
     pub fn parse(&self, block: Arc<Block>) -> Batch {
-        let mut out = Out::new(Batch::new(block.clone()), &block, &self.options);
+        let mut out = Out::new(Batch::new(block.clone()), &self.options);
         let is_syslog: Vec<bool> =
             block.sources.iter().map(|source| source.receiver.starts_with("syslog")).collect();
         for (seq, record) in (block.first_seq..).zip(&block.records) {
@@ -97,10 +98,10 @@ impl Parser {
         out.batch
     }
 
-    fn event<'a>(
+    fn event(
         &self,
-        out: &mut Out<'a>,
-        block: &'a Block,
+        out: &mut Out,
+        block: &Block,
         seq: u64,
         record: &Record,
         is_syslog: bool,
@@ -162,7 +163,7 @@ impl Parser {
     }
 }
 
-fn header<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str, is_syslog: bool) {
+fn header<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str, is_syslog: bool) {
     let is_bad = match syslog::priority(text) {
         Priority::Known(priority, len) => {
             set_priority(draft, priority);
@@ -193,7 +194,7 @@ fn set_priority(draft: &mut Draft<'_>, priority: u8) {
     draft.severity = Some(Severity::from_syslog(priority % 8));
 }
 
-fn body<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>) {
+fn body<'a>(out: &mut Out, draft: &mut Draft<'a>) {
     let text = draft.body.trim_ascii();
     match text.as_bytes().first() {
         None => return,
@@ -237,12 +238,12 @@ fn body<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>) {
     }
 }
 
-fn json<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str, promised: bool) {
+fn json<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str, promised: bool) {
     let mark = out.mark();
     let mut known = Known::default();
     match json::object(out, &mut known, text) {
         Some(()) => {
-            if !windows::apply(out, &known, draft) {
+            if !windows::apply(out, &known, draft) && !journald(out, &known, draft) {
                 known.apply(Format::Json, draft);
             }
         }
@@ -255,7 +256,21 @@ fn json<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str, promised: b
     }
 }
 
-fn trimmed(out: &Out<'_>, message: Text) -> Text {
+/// Reads an object of journald (`journalctl -o json` and what ships it) as the line of syslog that
+/// it stands for: its fields are the header, and its message is the body. False if it is none.
+fn journald(out: &mut Out, known: &Known, draft: &mut Draft<'_>) -> bool {
+    let Some(message) = known.message.get().filter(|_| known.is_journald) else { return false };
+    out.aside(message, |out, text| {
+        let mut line = draft.with_body(text);
+        known.head(&mut line);
+        body(out, &mut line);
+        let message = line.message.unwrap_or_else(|| out.place(line.body.trim_ascii()));
+        line.message = Some(message);
+        *draft = line.with_body(draft.body);
+    })
+}
+
+fn trimmed(out: &Out, message: Text) -> Text {
     let text = out.text(message);
     let start = text.len() - text.trim_ascii_start().len();
     message.part(start, start + text.trim_ascii().len())

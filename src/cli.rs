@@ -134,6 +134,16 @@ pub fn configuration(global: &Global, more: Vec<Flag>) -> Result<Loaded, Failure
     Ok(config::load(&Sources::read(global.config.as_deref(), flags)?)?)
 }
 
+/// [`configuration`] of a verb that reads rules: those that it names must be there.
+///
+/// # Errors
+/// As [`configuration`], and if a path is not there.
+pub fn configuration_of_rules(global: &Global, more: Vec<Flag>) -> Result<Loaded, Failure> {
+    let loaded = configuration(global, more)?;
+    loaded.check_rules()?;
+    Ok(loaded)
+}
+
 /// What `--state DIR` sets.
 #[must_use]
 pub fn state_flag(dir: Option<&Path>) -> Vec<Flag> {

@@ -31,8 +31,9 @@ use config::{Config, Source, Value as Setting, ValueKind};
 use self::check::{Checker, Layer, Leaf};
 use self::interpolate::Environment;
 use self::keys::Effect;
-use self::report::{Origin, Problems};
+use self::report::{Origin, Problem, Problems};
 use self::yaml::{Node, Place, Value};
+use crate::rules::files::can_hold_rules;
 
 pub use self::settings::Settings;
 
@@ -124,6 +125,10 @@ pub struct Loaded {
     /// The name of the file, if there is one.
     pub file: Option<String>,
     values: BTreeMap<String, (ValueKind, Origin)>,
+    /// The file's text, to show what is wrong there.
+    text: String,
+    /// Where each path of a list was given.
+    paths: BTreeMap<String, Origin>,
 }
 
 impl Loaded {
@@ -146,6 +151,54 @@ impl Loaded {
     #[must_use]
     pub fn value(&self, path: &str) -> Option<(&ValueKind, &Origin)> {
         self.values.get(path).map(|(value, origin)| (value, origin))
+    }
+
+    /// Checks that all is there that is named for rules: who reads them would otherwise go on
+    /// without, and say nothing of what they would have found.
+    ///
+    /// # Errors
+    /// Each path that is not there, or holds nothing of the kind.
+    pub fn check_rules(&self) -> Result<(), ConfigError> {
+        let Settings { rules, correlation, .. } = &self.settings;
+        let keys = [
+            ("rules.dirs", &rules.dirs),
+            ("correlation.rule_dirs", &correlation.rule_dirs),
+            ("rules.pipelines", &rules.pipelines),
+        ];
+        let mut problems = Vec::new();
+        for (key, paths) in keys {
+            for (number, path) in paths.iter().enumerate() {
+                let place = format!("{key}[{number}]");
+                let shown = path.display();
+                let (title, help) = match path.metadata() {
+                    Ok(found) if found.is_dir() || can_hold_rules(path) => continue,
+                    Ok(_) => {
+                        let kinds = "folders, .yml and .yaml files, and archives: .zip, .tar, \
+                                     .tar.gz, .tar.xz, .tar.zst";
+                        let title = format!("`{place}`: `{shown}` is no folder and no rules");
+                        (title, Some(kinds.to_owned()))
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        let here = std::env::current_dir().ok().filter(|_| path.is_relative());
+                        let help = here.map(|here| {
+                            format!("a relative path is one of the folder `{}`", here.display())
+                        });
+                        (format!("`{place}`: there is no `{shown}`"), help)
+                    }
+                    Err(error) => (format!("`{place}`: cannot read `{shown}`: {error}"), None),
+                };
+                let origin = self.paths.get(&place).cloned().unwrap_or(Origin::Default);
+                let help = help.into_iter().collect();
+                problems.push(Problem { title, origin, label: String::new(), help });
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => {
+                let file = self.file.as_deref().unwrap_or_default();
+                Err(Problems::new(file, &self.text, problems).into())
+            }
+        }
     }
 
     /// An origin in words, with the file's name.
@@ -195,7 +248,7 @@ fn read_document(path: &Path) -> Result<Document, ConfigError> {
 /// # Errors
 /// Everything that is wrong with it, in one [`Problems`].
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-    let mut checker = Checker { environment: &sources.environment, problems: Vec::new() };
+    let mut checker = Checker::new(&sources.environment);
     let defaults = yaml::parse(DEFAULT_YAML).expect("the defaults are YAML");
     let defaults = checker.file(&defaults, |_| Origin::Default);
 
@@ -238,8 +291,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         }
     }
     let settings = layered.try_deserialize().map_err(ConfigError::Internal)?;
-    let file = sources.file.as_ref().map(|document| document.name.clone());
-    Ok(Loaded { settings, file, values })
+    let (file, text) = match &sources.file {
+        Some(document) => (Some(document.name.clone()), document.text.clone()),
+        None => (None, String::new()),
+    };
+    Ok(Loaded { settings, file, values, text, paths: checker.paths })
 }
 
 fn environment_layer(checker: &mut Checker<'_>, environment: &Environment) -> Layer {

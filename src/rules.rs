@@ -1,9 +1,10 @@
 //! Finds rules and pipelines, reads them, and makes of them what the engine works with.
 //!
 //! Rules come from `rules/builtin`, which is in the program, and from `rules.dirs`: folders with
-//! all folders in them, single files, and archives (`.zip`, `.tar`, `.tar.gz`, `.tgz`,
-//! `.tar.xz`). They are read in the order of their names, so the same files are the same set on
-//! every machine. What cannot be used is one line of warning, and nothing else.
+//! all folders in them, single files, and archives (`.zip`, `.tar`, `.tar.gz`, `.tar.xz`,
+//! `.tar.zst`; not those within archives). They are read in the order of their names, so the same
+//! files are the same set on every machine. What cannot be used is one line of warning, and nothing
+//! else.
 
 pub mod files;
 pub mod library;
@@ -47,6 +48,8 @@ pub struct Material {
     pub files: Files,
     /// Files of pipelines.
     pub pipelines: Vec<Named>,
+    /// What placeholders stand for, by name.
+    pub placeholders: BTreeMap<String, Vec<String>>,
     /// For how many seconds findings of a rule are one incident.
     pub window_s: u64,
     /// The same for single rules, by id, name or title.
@@ -66,7 +69,9 @@ impl Material {
         let alerting = &settings.alerting;
         let windows_s = alerting.dedup_window_overrides.iter();
         let windows_s = windows_s.map(|(name, length)| (name.clone(), *length)).collect();
-        Material { files, pipelines, window_s: alerting.dedup_window_seconds, windows_s }
+        let placeholders = settings.rules.placeholders.clone();
+        let window_s = alerting.dedup_window_seconds;
+        Material { files, pipelines, placeholders, window_s, windows_s }
     }
 
     /// Makes of it what the engine works with.
@@ -86,7 +91,7 @@ impl Material {
             loaded.documents += file.documents.len() + broken.count();
             loaded.left_out += leave_out(file);
         }
-        let options = Options { placeholders: BTreeMap::new() };
+        let options = Options { placeholders: self.placeholders.clone() };
         let (set, mut report) = RuleSet::compile(parsed, &options);
         report.diagnostics.append(&mut loaded.report.diagnostics);
         loaded.report = report;

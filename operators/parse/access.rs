@@ -14,7 +14,7 @@ use crate::types::{Format, Text, Value};
 const PREFIX_BYTES_MAX: usize = 512;
 
 /// Reads a line into fields; false, and nothing noted, if it is no access log line.
-pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+pub(super) fn read<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let Some(line) = split(text) else {
         return false;
     };
@@ -99,7 +99,7 @@ fn is_address(word: &str) -> bool {
     word.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn put_request<'a>(out: &mut Out<'a>, request: &'a str, escaped: bool) {
+fn put_request(out: &mut Out, request: &str, escaped: bool) {
     let is_method = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
     let Some((method, rest)) = request.split_once(' ').filter(|(word, _)| is_method(word)) else {
         return;
@@ -116,14 +116,14 @@ fn put_request<'a>(out: &mut Out<'a>, request: &'a str, escaped: bool) {
     put(out, "cs-version", version);
 }
 
-fn put<'a>(out: &mut Out<'a>, name: &'static str, value: &'a str) {
+fn put(out: &mut Out, name: &'static str, value: &str) {
     if !matches!(value, "" | "-") {
         let value = out.place(value);
         out.field(name, None, Value::Text(value));
     }
 }
 
-fn put_quoted<'a>(out: &mut Out<'a>, name: &'static str, value: &'a str, escaped: bool) {
+fn put_quoted(out: &mut Out, name: &'static str, value: &str, escaped: bool) {
     if !escaped || !value.contains('\\') {
         return put(out, name, value);
     }
@@ -131,7 +131,7 @@ fn put_quoted<'a>(out: &mut Out<'a>, name: &'static str, value: &'a str, escaped
     out.field(name, None, Value::Text(value));
 }
 
-fn put_number(out: &mut Out<'_>, name: &'static str, value: &str) {
+fn put_number(out: &mut Out, name: &'static str, value: &str) {
     if let Some(value) = number(value) {
         out.field(name, None, Value::Int(value));
     }

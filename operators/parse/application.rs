@@ -27,7 +27,7 @@ pub(super) enum Levels {
 /// Reads a header with a level in it, from behind its date: process ids, threads, level and
 /// component in many orders. False, and nothing noted, if there is no level near the start.
 pub(super) fn application<'a>(
-    out: &mut Out<'a>,
+    out: &mut Out,
     draft: &mut Draft<'a>,
     text: &'a str,
     levels: Levels,

@@ -18,7 +18,7 @@ pub(super) fn begins(text: &str) -> bool {
 
 /// Reads a record into fields. `None` if it is not one; then the caller takes back the fields
 /// that were added.
-pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> Option<()> {
+pub(super) fn read<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> Option<()> {
     let mut rest = text.strip_prefix("audit: ").unwrap_or(text);
     let start = rest;
     let mut kind = "";
@@ -65,7 +65,7 @@ enum Quoted {
     Inside,
 }
 
-fn pairs<'a>(out: &mut Out<'a>, kind: &str, text: &'a str, quoted: Quoted) -> Option<()> {
+fn pairs(out: &mut Out, kind: &str, text: &str, quoted: Quoted) -> Option<()> {
     let mut rest = text;
     while !rest.is_empty() {
         if quoted == Quoted::Outside
@@ -105,7 +105,7 @@ fn is_encoded(key: &str, kind: &str) -> bool {
 }
 
 /// What hex digits mean as text; the value itself if it is not made of pairs of them.
-fn decoded(out: &mut Out<'_>, value: Text, nul_is_space: bool) -> Text {
+fn decoded(out: &mut Out, value: Text, nul_is_space: bool) -> Text {
     let hex = out.text(value);
     if hex.is_empty() || !hex.len().is_multiple_of(2) {
         return value;

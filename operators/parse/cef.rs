@@ -34,7 +34,7 @@ pub(super) fn begins(text: &str) -> bool {
 
 /// Reads a record into fields. `None` if it is not one; then the caller takes back the fields
 /// that were added.
-pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> Option<()> {
+pub(super) fn read<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> Option<()> {
     let mut rest = text.strip_prefix(PREFIX)?.trim_ascii_start();
     let mut parts = [Text::NONE; PARTS.len()];
     for (index, name) in PARTS.into_iter().enumerate() {
@@ -79,7 +79,7 @@ fn up_to(text: &str, stop: u8) -> Option<usize> {
 
 /// Reads `key=value key=value`, where values may hold spaces: a value ends before the last word
 /// that an unescaped `=` follows.
-fn extension<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, known: &mut Known, text: &'a str) {
+fn extension<'a>(out: &mut Out, draft: &mut Draft<'a>, known: &mut Known, text: &'a str) {
     let Some(first) = up_to(text, b'=') else {
         return;
     };
@@ -122,7 +122,7 @@ fn next_key(text: &str) -> Option<(usize, &str, &str)> {
 }
 
 /// Resolves `\|`, `\=`, `\\`, `\n` and `\r`.
-fn decoded<'a>(out: &mut Out<'a>, text: &'a str) -> Text {
+fn decoded(out: &mut Out, text: &str) -> Text {
     if !text.contains('\\') {
         return out.place(text);
     }

@@ -13,7 +13,7 @@ use super::time::{self, Defaults, Stamp};
 use crate::types::{Severity, Span, Text};
 
 /// Reads whatever header there is; `draft.body` is what follows it.
-pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+pub(super) fn read<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     draft.body = text;
     match text.as_bytes().first() {
         Some(b'0'..=b'9') => digits_first(out, draft, text),
@@ -35,7 +35,7 @@ pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) 
     }
 }
 
-fn digits_first<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+fn digits_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     let bytes = text.as_bytes();
     let at = |index: usize| bytes.get(index).copied().unwrap_or(0);
     if matches!(at(4), b'-' | b'/' | b'.') {
@@ -70,7 +70,7 @@ fn digits_first<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
     }
 }
 
-fn capital_first<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+fn capital_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     if let Some(stamp) = time::bsd(text, out.defaults) {
         draft.time = stamp.time;
         return syslog::after_date(out, draft, &text[stamp.len..], false);
@@ -101,7 +101,7 @@ fn capital_first<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
     }
 }
 
-fn bracket_first<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+fn bracket_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     let inner = &text[1..];
     let Some(stamp) = bracketed_stamp(inner, out.defaults) else {
         draft.body = syslog::after_uptime(text);
@@ -153,7 +153,7 @@ fn bracketed_stamp(text: &str, defaults: Defaults) -> Option<Stamp> {
 }
 
 /// After an ISO date: a program's own header, a container runtime's, or syslog's.
-fn after_iso<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str, has_offset: bool) {
+fn after_iso<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str, has_offset: bool) {
     if application(out, draft, text, Levels::Words) {
         return;
     }
@@ -171,7 +171,7 @@ fn after_iso<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str, has_of
 }
 
 /// `|component|process id|message`, which follows a date.
-fn columns<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+fn columns<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let mut parts = text.splitn(4, '|');
     let (Some(""), Some(app), Some(procid), Some(message)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -188,7 +188,7 @@ fn columns<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool 
 }
 
 /// `1234:M 22 Nov 2026 13:38:00.123 * message`
-fn redis<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+fn redis<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     let Some((procid, rest)) = text.split_once(':').filter(|(procid, _)| is_number(procid)) else {
         return;
     };
@@ -212,7 +212,7 @@ fn redis<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
 }
 
 /// `I1122 13:38:00.123456   12345 file.go:123] message`, as Kubernetes' and Google's programs do.
-fn klog<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+fn klog<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let Some(severity) = text.get(..1).and_then(letter) else {
         return false;
     };
@@ -236,7 +236,7 @@ fn klog<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
 }
 
 /// `D/Tag( 123): message`
-fn android_brief<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+fn android_brief<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let parts = || {
         let (first, rest) = text.split_at_checked(1)?;
         let severity = letter(first)?;
@@ -258,7 +258,7 @@ fn android_brief<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) ->
 
 /// Supercomputers' logs: `- 1117838570 2005.06.03 NODE DATE NODE RAS KERNEL INFO message`, where
 /// the first word is an alert's category or `-`; or a syslog line behind the first four words.
-fn blue_gene<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+fn blue_gene<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     // Most lines are something else, and shall not pay for it.
     let bytes = text.as_bytes();
     let Some(first) = memchr(b' ', &bytes[..bytes.len().min(32)]) else {

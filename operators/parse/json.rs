@@ -12,11 +12,11 @@ use memchr::memchr;
 use super::DEPTH_MAX;
 use super::known::{Known, Says};
 use super::out::Out;
-use crate::types::Value;
+use crate::types::{Text, Value};
 
 /// Reads an object that is all of `text` into fields. `None` if it is not one; then the caller
 /// takes back the fields that were added.
-pub(super) fn object<'a>(out: &mut Out<'a>, known: &mut Known, text: &'a str) -> Option<()> {
+pub(super) fn object(out: &mut Out, known: &mut Known, text: &str) -> Option<()> {
     out.path.clear();
     let mut reader = Reader { out, known, text, bytes: text.as_bytes(), at: 0 };
     reader.space();
@@ -27,7 +27,7 @@ pub(super) fn object<'a>(out: &mut Out<'a>, known: &mut Known, text: &'a str) ->
 }
 
 struct Reader<'r, 'a> {
-    out: &'r mut Out<'a>,
+    out: &'r mut Out,
     known: &'r mut Known,
     text: &'a str,
     bytes: &'a [u8],
@@ -133,10 +133,13 @@ impl<'a> Reader<'_, 'a> {
                 self.at += 1;
                 return self.members(depth + 1);
             }
-            b'[' => {
-                self.at += 1;
-                return self.elements(place, depth + 1);
-            }
+            b'[' => match self.octets(place.filter(|_| depth == 1)) {
+                Some(text) => Value::Text(text),
+                None => {
+                    self.at += 1;
+                    return self.elements(place, depth + 1);
+                }
+            },
             b't' => self.word("true", Value::Bool(true))?,
             b'f' => self.word("false", Value::Bool(false))?,
             b'n' => self.word("null", Value::Null)?,
@@ -154,6 +157,19 @@ impl<'a> Reader<'_, 'a> {
             self.known.note(self.out, says, value, raw);
         }
         Some(())
+    }
+
+    /// A message that journald gives as the numbers of its bytes, which it does if they are not all
+    /// printable UTF-8: a control character in a name must not hide a line.
+    fn octets(&mut self, place: Option<&str>) -> Option<Text> {
+        if place != Some("MESSAGE") {
+            return None;
+        }
+        let inside = self.text[self.at + 1..].split_once(']')?.0;
+        let octets = inside.split(',').map(|octet| octet.trim_ascii().parse().ok());
+        let octets: Vec<u8> = octets.collect::<Option<_>>()?;
+        self.at += inside.len() + 2;
+        Some(self.out.write(|scratch| scratch.push_str(&String::from_utf8_lossy(&octets))))
     }
 
     fn word(&mut self, word: &str, value: Value) -> Option<Value> {
@@ -484,7 +500,10 @@ mod tests {
                 text(event.message)
             );
             assert_eq!(shown, wanted, "{record}");
-            assert_eq!((event.severity, event.format), (Some(severity), Format::Json), "{record}");
+            // An object of journald is the header of its message.
+            let is_journald = record.contains("SYSLOG_IDENTIFIER");
+            let format = if is_journald { Format::Plain } else { Format::Json };
+            assert_eq!((event.severity, event.format), (Some(severity), format), "{record}");
         }
     }
 

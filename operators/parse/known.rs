@@ -10,6 +10,7 @@ pub(super) enum Says {
     Nothing,
     Time(u8),
     Severity(u8, Scale),
+    Facility,
     Host(u8),
     App(u8),
     Procid(u8),
@@ -17,6 +18,30 @@ pub(super) enum Says {
     EventId(u8),
     Channel(u8),
     Provider(u8),
+    /// What the name says, and that the record is journald's, since nobody else uses it.
+    Journald(Entry),
+}
+
+/// What a field of journald's says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    Time,
+    Host,
+    /// The program by the name that it gives itself.
+    Identifier,
+    /// The program by the name of its process.
+    Command,
+}
+
+impl Entry {
+    fn says(self) -> Says {
+        match self {
+            Entry::Time => Says::Time(6),
+            Entry::Host => Says::Host(1),
+            Entry::Identifier => Says::App(0),
+            Entry::Command => Says::App(7),
+        }
+    }
 }
 
 /// How a severity is counted, where it is a number.
@@ -51,7 +76,8 @@ pub(super) fn says(name: &str) -> Says {
         "ts" | "datetime" | "asctime" | "TimeGenerated" => Says::Time(4),
         "published" | "createdDateTime" | "timeUnixNano" | "time_unix_nano" => Says::Time(5),
         "requestReceivedTimestamp" | "_SOURCE_REALTIME_TIMESTAMP" => Says::Time(5),
-        "t" | "__REALTIME_TIMESTAMP" | "event.created" | "@t" => Says::Time(6),
+        "t" | "event.created" | "@t" => Says::Time(6),
+        "__REALTIME_TIMESTAMP" => Says::Journald(Entry::Time),
 
         "System.Level" | "Level" => Says::Severity(0, Scale::Windows),
         "level" | "log.level" | "levelname" | "loglevel" | "log_level" | "lvl" => {
@@ -67,14 +93,18 @@ pub(super) fn says(name: &str) -> Says {
         }
         "levelno" => Says::Severity(3, Scale::Python),
         "PRIORITY" | "log.syslog.severity.code" => Says::Severity(3, Scale::Syslog),
+        "SYSLOG_FACILITY" | "log.syslog.facility.code" => Says::Facility,
 
         "System.Computer" | "winlog.computer_name" | "Computer" => Says::Host(0),
-        "computer_name" | "host.name" | "_HOSTNAME" | "MachineName" => Says::Host(1),
+        "computer_name" | "host.name" | "MachineName" => Says::Host(1),
+        "_HOSTNAME" => Says::Journald(Entry::Host),
         "hostname" | "Hostname" | "host.hostname" | "dvchost" => Says::Host(2),
         "host" | "devname" | "kubernetes.host" => Says::Host(3),
         "agent.hostname" => Says::Host(4),
 
-        "program" | "SYSLOG_IDENTIFIER" => Says::App(0),
+        "program" => Says::App(0),
+        "SYSLOG_IDENTIFIER" => Says::Journald(Entry::Identifier),
+        "_COMM" => Says::Journald(Entry::Command),
         "app" | "appname" | "app_name" | "application" => Says::App(1),
         "service.name" | "service" => Says::App(2),
         "process.name" => Says::App(3),
@@ -84,7 +114,9 @@ pub(super) fn says(name: &str) -> Says {
         "logger" | "logger_name" | "log.logger" => Says::App(5),
         "component" => Says::App(6),
 
-        "System.Execution.#attributes.ProcessID" | "winlog.process.pid" => Says::Procid(0),
+        "System.Execution.#attributes.ProcessID" | "winlog.process.pid" | "SYSLOG_PID" => {
+            Says::Procid(0)
+        }
         "pid" | "process.pid" | "_PID" => Says::Procid(1),
 
         "message" => Says::Message(0),
@@ -122,6 +154,7 @@ pub(super) fn says(name: &str) -> Says {
 pub(super) struct Known {
     pub(super) time: Ranked<EventTime>,
     pub(super) severity: Ranked<Severity>,
+    pub(super) facility: Ranked<u8>,
     pub(super) host: Ranked<Text>,
     pub(super) app: Ranked<Text>,
     pub(super) procid: Ranked<Text>,
@@ -129,6 +162,8 @@ pub(super) struct Known {
     pub(super) event_id: Ranked<Text>,
     pub(super) channel: Ranked<Text>,
     pub(super) provider: Ranked<Text>,
+    /// Whether a field is there that only journald writes.
+    pub(super) is_journald: bool,
 }
 
 /// A value, and how much it is believed.
@@ -159,9 +194,16 @@ impl<T: Copy> Ranked<T> {
 
 impl Known {
     /// Takes notice of a field. `raw` is its value as it is written.
-    pub(super) fn note(&mut self, out: &Out<'_>, says: Says, value: Value, raw: Text) {
+    pub(super) fn note(&mut self, out: &Out, says: Says, value: Value, raw: Text) {
+        let says = match says {
+            Says::Journald(entry) => {
+                self.is_journald = true;
+                entry.says()
+            }
+            says => says,
+        };
         let (slot, rank) = match says {
-            Says::Nothing => return,
+            Says::Nothing | Says::Journald(_) => return,
             Says::Time(rank) => {
                 if self.time.wants(rank) {
                     self.time.put(rank, time_of(out, value));
@@ -174,6 +216,7 @@ impl Known {
                 }
                 return;
             }
+            Says::Facility => return self.facility.put(0, facility_of(out, value)),
             Says::Host(rank) => (&mut self.host, rank),
             Says::App(rank) => (&mut self.app, rank),
             Says::Procid(rank) => (&mut self.procid, rank),
@@ -200,6 +243,7 @@ impl Known {
         draft.format = format;
         draft.time = self.time.get().or(draft.time);
         draft.severity = self.severity.get().or(draft.severity);
+        draft.facility = draft.facility.or(self.facility.get());
         for (known, slot) in [
             (self.host.get(), &mut draft.host),
             (self.app.get(), &mut draft.app),
@@ -211,9 +255,19 @@ impl Known {
         }
         draft.message = self.message.get().or(draft.message);
     }
+
+    /// Makes them the header of what they stand around, in place of that of whoever passed it on.
+    pub(super) fn head(&self, draft: &mut Draft<'_>) {
+        draft.time = self.time.get().or(draft.time);
+        draft.severity = self.severity.get().or(draft.severity);
+        draft.facility = self.facility.get().or(draft.facility);
+        draft.host = self.host.get().unwrap_or(draft.host);
+        draft.app = self.app.get().unwrap_or(draft.app);
+        draft.procid = self.procid.get().unwrap_or(draft.procid);
+    }
 }
 
-fn time_of(out: &Out<'_>, value: Value) -> Option<EventTime> {
+fn time_of(out: &Out, value: Value) -> Option<EventTime> {
     match value {
         Value::Text(text) => time::any(out.text(text), out.defaults),
         Value::Int(number) => time::epoch(number),
@@ -222,7 +276,7 @@ fn time_of(out: &Out<'_>, value: Value) -> Option<EventTime> {
     }
 }
 
-fn severity_of(out: &Out<'_>, value: Value, scale: Scale) -> Option<Severity> {
+fn severity_of(out: &Out, value: Value, scale: Scale) -> Option<Severity> {
     match value {
         Value::Int(number) => counted(number, scale),
         Value::Text(text) => {
@@ -231,6 +285,16 @@ fn severity_of(out: &Out<'_>, value: Value, scale: Scale) -> Option<Severity> {
         }
         _ => None,
     }
+}
+
+/// The facility of syslog, 0–23.
+fn facility_of(out: &Out, value: Value) -> Option<u8> {
+    let number = match value {
+        Value::Int(number) => number,
+        Value::Text(text) => out.text(text).trim_ascii().parse().ok()?,
+        _ => return None,
+    };
+    u8::try_from(number).ok().filter(|facility| *facility < 24)
 }
 
 fn counted(number: i64, scale: Scale) -> Option<Severity> {

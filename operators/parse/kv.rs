@@ -45,7 +45,7 @@ fn key_len(text: &str) -> Option<usize> {
 
 /// Reads pairs that are all of `text`, or nearly so. `None` if they are not; then the caller
 /// takes back the fields that were added.
-pub(super) fn pairs<'a>(out: &mut Out<'a>, known: &mut Known, text: &'a str) -> Option<()> {
+pub(super) fn pairs(out: &mut Out, known: &mut Known, text: &str) -> Option<()> {
     let mut rest = text.trim_ascii_start();
     let (mut pairs, mut words) = (0, 0);
     while !rest.is_empty() {
@@ -79,7 +79,7 @@ pub(super) enum Pair<'a> {
 }
 
 /// Takes the next piece. `None` if a quote does not end.
-pub(super) fn next<'a>(out: &mut Out<'a>, rest: &mut &'a str) -> Option<Pair<'a>> {
+pub(super) fn next<'a>(out: &mut Out, rest: &mut &'a str) -> Option<Pair<'a>> {
     let text = *rest;
     let Some(key_len) = key_len(text) else {
         let (word, after) = unquoted(text);

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use super::known::{Says, says};
 use super::time::Defaults;
 use super::{NAME_BYTES_MAX, NAMES_BYTES_MIN, NAMES_BYTES_PER_BYTE, NAMES_MAX, Options};
-use crate::types::{Batch, Block, EventTime, Field, Flags, Format, Severity, Text, Value};
+use crate::types::{Batch, EventTime, Field, Flags, Format, Severity, Text, Value};
 
 /// What is known so far about the record being read.
 #[derive(Debug)]
@@ -44,19 +44,29 @@ impl<'a> Draft<'a> {
             body,
         }
     }
+
+    /// The same with another body.
+    pub(super) fn with_body<'b>(&self, body: &'b str) -> Draft<'b> {
+        let Draft { time, severity, facility, format, flags, host, app, procid, msgid, .. } = *self;
+        let message = self.message;
+        Draft { time, severity, facility, format, flags, host, app, procid, msgid, message, body }
+    }
 }
 
 /// The batch being filled.
 ///
 /// Names of fields are kept once in a batch: equal names are the same [`Text`], so what follows
 /// may remember what a name means to it.
-pub(super) struct Out<'a> {
+pub(super) struct Out {
     pub(super) batch: Batch,
     /// For dates of the record being read.
     pub(super) defaults: Defaults,
     /// Room to put a name together.
     pub(super) path: String,
-    block: &'a Block,
+    /// A copy of a text of the batch that is being read, by its address, and where the text is.
+    aside: Option<(usize, Text)>,
+    /// Room for such a copy.
+    spare: String,
     /// The names so far. The first is none: it stands for the start of a record.
     names: Vec<Name>,
     /// The places of names in `names`, by their hash.
@@ -87,8 +97,8 @@ struct Name {
     next: u32,
 }
 
-impl<'a> Out<'a> {
-    pub(super) fn new(batch: Batch, block: &'a Block, options: &Options) -> Self {
+impl Out {
+    pub(super) fn new(batch: Batch, options: &Options) -> Self {
         Out {
             batch,
             defaults: Defaults {
@@ -96,7 +106,8 @@ impl<'a> Out<'a> {
                 offset_seconds: options.zone_offset_seconds,
             },
             path: String::new(),
-            block,
+            aside: None,
+            spare: String::new(),
             names: vec![Name { text: Text::NONE, says: Says::Nothing, next: 0 }],
             index: HashTable::new(),
             hasher: FixedState::with_seed(0),
@@ -138,17 +149,41 @@ impl<'a> Out<'a> {
         self.cut = mark.cut;
     }
 
-    /// Where a piece of the block's text lies. A piece of any other text is copied.
+    /// Reads a text of the batch once more: `read` is given a copy of it, the pieces of which lie
+    /// where those of the text do. False, and not read, within another such reading.
+    pub(super) fn aside(&mut self, text: Text, read: impl FnOnce(&mut Self, &str)) -> bool {
+        if self.aside.is_some() {
+            return false;
+        }
+        let mut copy = std::mem::take(&mut self.spare);
+        copy.clear();
+        copy.push_str(self.text(text));
+        self.aside = Some((copy.as_ptr() as usize, text));
+        read(self, &copy);
+        self.aside = None;
+        self.spare = copy;
+        true
+    }
+
+    /// Where a piece of the block's text lies, or of a copy that is [read aside](Self::aside). A
+    /// piece of any other text is copied.
     pub(super) fn place(&mut self, piece: &str) -> Text {
         if piece.is_empty() {
             return Text::NONE;
         }
-        let text = self.block.text.as_str();
-        let start = (piece.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-        if start >= text.len() {
-            return self.batch.keep(piece);
+        let text = self.batch.block.text.as_str();
+        let address = piece.as_ptr() as usize;
+        let start = address.wrapping_sub(text.as_ptr() as usize);
+        if start < text.len() {
+            return Text::in_block(start, piece.len());
         }
-        Text::in_block(start, piece.len())
+        if let Some((copy, text)) = self.aside {
+            let start = address.wrapping_sub(copy);
+            if start < text.len() {
+                return text.part(start, start + piece.len());
+            }
+        }
+        self.batch.keep(piece)
     }
 
     /// What a text says.
@@ -166,7 +201,7 @@ impl<'a> Out<'a> {
     /// Adds a field, unless the record has its fill, and says what its name means.
     ///
     /// `name` may be of any text; `place` is the same name in the block, if it stands there.
-    pub(super) fn field(&mut self, name: &str, place: Option<&'a str>, value: Value) -> Says {
+    pub(super) fn field(&mut self, name: &str, place: Option<&str>, value: Value) -> Says {
         let Some((name, says)) = self.name(name, place) else {
             self.cut = true;
             return Says::Nothing;
@@ -176,12 +211,12 @@ impl<'a> Out<'a> {
     }
 
     /// Adds a field whose name stands in the block.
-    pub(super) fn field_here(&mut self, name: &'a str, value: Value) -> Says {
+    pub(super) fn field_here(&mut self, name: &str, value: Value) -> Says {
         self.field(name, Some(name), value)
     }
 
     /// Adds a field named by [`Out::path`].
-    pub(super) fn field_at_path(&mut self, place: Option<&'a str>, value: Value) -> Says {
+    pub(super) fn field_at_path(&mut self, place: Option<&str>, value: Value) -> Says {
         let path = std::mem::take(&mut self.path);
         let says = self.field(&path, place, value);
         self.path = path;
@@ -198,7 +233,7 @@ impl<'a> Out<'a> {
     }
 
     /// The one place of a name in this batch, and what it means.
-    pub(super) fn name(&mut self, name: &str, place: Option<&'a str>) -> Option<(Text, Says)> {
+    pub(super) fn name(&mut self, name: &str, place: Option<&str>) -> Option<(Text, Says)> {
         // Known names count as well: what is cut may depend on nothing but the record.
         if place.is_none() {
             self.names_bytes_left = self.names_bytes_left.checked_sub(name.len())?;

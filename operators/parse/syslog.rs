@@ -51,7 +51,7 @@ pub(super) fn priority(text: &str) -> Priority {
 }
 
 /// Reads what follows a priority.
-pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+pub(super) fn read<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     if let Some(rest) = text.strip_prefix("1 ")
         && rfc5424(out, draft, rest)
     {
@@ -61,7 +61,7 @@ pub(super) fn read<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) 
 }
 
 /// Reads what follows the version. False if it is something else that began with `1 `.
-fn rfc5424<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+fn rfc5424<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let mut rest = text;
     let stamp = next_word(&mut rest);
     let time = time::iso(stamp, out.defaults).filter(|time| time.len == stamp.len());
@@ -110,7 +110,7 @@ fn known(word: &str) -> &str {
 }
 
 /// Reads `[id name="value" …][id …]` into fields `id.name`, and gives what follows.
-fn structured_data<'a>(out: &mut Out<'a>, text: &'a str) -> Option<&'a str> {
+fn structured_data<'a>(out: &mut Out, text: &'a str) -> Option<&'a str> {
     let mut rest = text;
     while let Some(element) = rest.strip_prefix('[') {
         let id = &element[..element.find([' ', ']', '"', '='])?];
@@ -138,7 +138,7 @@ fn structured_data<'a>(out: &mut Out<'a>, text: &'a str) -> Option<&'a str> {
 }
 
 /// Reads a value up to its closing quote. `\"`, `\\` and `\]` lose their backslash (§6.3.3).
-fn parameter<'a>(out: &mut Out<'a>, text: &'a str) -> Option<(Text, &'a str)> {
+fn parameter<'a>(out: &mut Out, text: &'a str) -> Option<(Text, &'a str)> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut escaped = false;
@@ -173,7 +173,7 @@ fn parameter<'a>(out: &mut Out<'a>, text: &'a str) -> Option<(Text, &'a str)> {
 }
 
 /// Reads a date, a host and a tag, or what there is of them.
-fn rfc3164<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) {
+fn rfc3164<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     let text = text.trim_start_matches(' ');
     let mut rest = text;
     let mut host = "";
@@ -217,12 +217,7 @@ fn date(text: &str, defaults: Defaults) -> Option<Stamp> {
 }
 
 /// Reads a host and a tag. An ISO date may also be that of a program's own header.
-pub(super) fn after_date<'a>(
-    out: &mut Out<'a>,
-    draft: &mut Draft<'a>,
-    text: &'a str,
-    is_iso: bool,
-) {
+pub(super) fn after_date<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str, is_iso: bool) {
     let text = text.strip_prefix(':').unwrap_or(text).trim_start_matches(' ');
     draft.body = text;
     if cisco(out, draft, text) {
@@ -255,7 +250,7 @@ pub(super) fn after_date<'a>(
 /// Reads a host and then a tag with a process id (or, if `bare`, without), or a tag alone; false
 /// if that is not what stands there. For dates that are not only syslog's.
 pub(super) fn host_and_tag<'a>(
-    out: &mut Out<'a>,
+    out: &mut Out,
     draft: &mut Draft<'a>,
     text: &'a str,
     bare: bool,
@@ -338,7 +333,7 @@ fn tag_with_version(text: &str) -> Option<Tag<'_>> {
     (is_version && is_name).then_some(Tag { name, procid: "", rest })
 }
 
-fn set_tag<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, tag: Tag<'a>) {
+fn set_tag<'a>(out: &mut Out, draft: &mut Draft<'a>, tag: Tag<'a>) {
     let app = program(tag.name);
     draft.app = out.place(app);
     draft.procid = out.place(tag.procid);
@@ -371,7 +366,7 @@ pub(super) fn after_uptime(text: &str) -> &str {
 }
 
 /// Reads `%FACILITY-SEVERITY-MNEMONIC: `; false if that is not what stands there.
-pub(super) fn cisco<'a>(out: &mut Out<'a>, draft: &mut Draft<'a>, text: &'a str) -> bool {
+pub(super) fn cisco<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) -> bool {
     let Some(rest) = text.strip_prefix('%') else {
         return false;
     };

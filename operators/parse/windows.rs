@@ -11,7 +11,7 @@ use crate::types::{Format, Text};
 ///
 /// Its message is a short text made of what tells one kind of event from another: the text that
 /// Windows would show is not in the record, or runs to a page.
-pub(super) fn apply(out: &mut Out<'_>, known: &Known, draft: &mut Draft<'_>) -> bool {
+pub(super) fn apply(out: &mut Out, known: &Known, draft: &mut Draft<'_>) -> bool {
     let (Some(event_id), Some(channel)) = (known.event_id.get(), known.channel.get()) else {
         return false;
     };

@@ -29,7 +29,8 @@ struct Row {
 fn rows() -> Option<Vec<Row>> {
     let packed = recorded("bench/ait_ads_russellmitchell.csv.xz")?;
     let mut text = Vec::new();
-    lzma_rs::xz_decompress(&mut &packed[..], &mut text).unwrap();
+    let mut reader = lzma_rust2::XzReader::new(&packed[..], true);
+    std::io::Read::read_to_end(&mut reader, &mut text).unwrap();
     let text = String::from_utf8_lossy(&text);
     let row = |line: &str| {
         let (rest, name) = line.split_once(',').unwrap();

@@ -183,8 +183,10 @@ impl Pattern {
             };
             let Some(values) = values(name).filter(|values| !values.is_empty()) else {
                 let reason = format!("the placeholder `%{name}%` has no values");
-                return Err(Fault::new(at, "unresolved-placeholder", reason)
-                    .hint("give its values in the configuration"));
+                return Err(Fault::new(at, "unresolved-placeholder", reason).hint(format!(
+                    "the configuration gives them, as in `rules.placeholders: \
+                         {{{name}: [one, two]}}`"
+                )));
             };
             if done.len() * values.len() > EXPANSIONS_MAX {
                 let reason = format!("this value stands for more than {EXPANSIONS_MAX} strings");

@@ -1,4 +1,4 @@
-//! The bar of `replay`: how much of the input is read, how fast, how long it will take.
+//! The bar of what takes long: how much of the input is read, how fast, how long it will take.
 //!
 //! On standard error, and only if that is a terminal. Its position is an atomic, so that whoever
 //! reads the input may move it as often as it likes; it is drawn ten times a second at most.
@@ -17,16 +17,18 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// A bar over so many things, as in `12 of 40 cases`. Hidden as [`new`](Self::new) says.
+    #[must_use]
+    pub fn counting(things: u64, name: &str, quiet: bool) -> Self {
+        let template =
+            format!("[{{elapsed_precise}}] [{{bar:40.cyan}}] {{pos}} of {{len}} {name}  {{msg}}");
+        Progress::styled(Some(things), &template, quiet)
+    }
+
     /// A bar over `bytes`, or one that only counts if it is not known how many there are. Hidden if
     /// standard error is no terminal, or if the user wants quiet.
     #[must_use]
     pub fn new(bytes: Option<u64>, quiet: bool) -> Self {
-        let visible = !quiet && io::stderr().is_terminal();
-        let target = match visible {
-            true => ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(bytes, target);
         let template = match bytes {
             Some(_) => {
                 "[{elapsed_precise}] [{bar:40.cyan}] {percent:>3} %  {bytes} of {total_bytes}  \
@@ -34,14 +36,24 @@ impl Progress {
             }
             None => "[{elapsed_precise}] {bytes}  {binary_bytes_per_sec}  {msg}",
         };
+        Progress::styled(bytes, template, quiet)
+    }
+
+    fn styled(length: Option<u64>, template: &str, quiet: bool) -> Self {
+        let visible = !quiet && io::stderr().is_terminal();
+        let target = match visible {
+            true => ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(length, target);
         let style = ProgressStyle::with_template(template).expect("the template is well formed");
         bar.set_style(style.progress_chars("=> "));
         Progress { bar }
     }
 
-    /// Takes note that so many more bytes are read.
-    pub fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+    /// Takes note that so many more bytes are read, or things done.
+    pub fn advance(&self, by: u64) {
+        self.bar.inc(by);
     }
 
     /// What is being read, or how far the engine is; escaped here.
@@ -55,7 +67,7 @@ impl Progress {
         self.bar.suspend(print)
     }
 
-    /// How many bytes are read so far.
+    /// How many bytes are read so far, or things done.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.bar.position()
@@ -73,8 +85,8 @@ mod tests {
 
     #[test]
     fn the_bar_counts_also_when_nobody_sees_it() {
-        for bytes in [Some(100), None] {
-            let progress = Progress::new(bytes, true);
+        let bars = [Some(100), None].map(|bytes| Progress::new(bytes, true));
+        for progress in bars.into_iter().chain([Progress::counting(100, "cases", true)]) {
             let reader = progress.clone();
             reader.advance(30);
             reader.advance(12);

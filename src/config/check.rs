@@ -32,9 +32,15 @@ pub(super) struct Leaf {
 pub(super) struct Checker<'e> {
     pub environment: &'e Environment,
     pub problems: Vec<Problem>,
+    /// Where each path of a list of paths was given, as `rules.dirs[0]`. Later layers win.
+    pub paths: BTreeMap<String, Origin>,
 }
 
-impl Checker<'_> {
+impl<'e> Checker<'e> {
+    pub(super) fn new(environment: &'e Environment) -> Self {
+        Checker { environment, problems: Vec::new(), paths: BTreeMap::new() }
+    }
+
     /// The values of a configuration file.
     pub(super) fn file(&mut self, root: &Node, origin: fn(Place) -> Origin) -> Layer {
         let mut layer = Layer::new();
@@ -138,6 +144,12 @@ impl Checker<'_> {
                 return;
             }
         }
+        if let (Kind::List(Kind::Path), Value::List(nodes)) = (entry.key.kind, &node.value) {
+            let given = nodes.iter().map(|node| at(&node.place, &origin));
+            let given =
+                (0..).zip(given).map(|(number, place)| (format!("{path}[{number}]"), place));
+            self.paths.extend(given.collect::<Vec<(String, Origin)>>());
+        }
         layer.insert(path, Leaf { value, origin, alias });
     }
 
@@ -210,13 +222,21 @@ impl Checker<'_> {
                 }
                 return whole.then(|| setting(ValueKind::Array(list)))?;
             }
-            (Kind::Map(kind), Value::Map(entries)) => {
+            (Kind::Map(inner) | Kind::Words(inner), Value::Map(entries)) => {
                 let mut map = config::Map::new();
                 let mut whole = true;
                 for (name, node) in entries {
                     let path = keys::join(path, &name.text);
                     let origin = at(&name.place, origin);
-                    match self.value(&path, *kind, node, &origin) {
+                    if matches!(kind, Kind::Words(_)) && !is_word(&name.text) {
+                        let title = format!("`{path}`: a name here is of letters, digits and `_`");
+                        let bare = name.text.trim_matches('%');
+                        let help = is_word(bare).then(|| format!("write `{bare}`"));
+                        self.problem(title, origin, "", help.into_iter().collect());
+                        whole = false;
+                        continue;
+                    }
+                    match self.value(&path, *inner, node, &origin) {
                         Some(Some(value)) => {
                             if map.insert(name.text.clone(), value).is_some() {
                                 let title = format!("`{path}` is given twice");
@@ -452,11 +472,13 @@ fn scalar(kind: Kind, value: &Value) -> Option<ValueKind> {
             text.filter(|text| text.len() <= most && is_pattern(text)).map(ValueKind::from)
         }
         Kind::Zone => text.filter(|text| super::zone(text).is_some()).map(ValueKind::from),
-        Kind::Required(_) | Kind::OrNone(_) | Kind::List(_) | Kind::Map(_) | Kind::Object(_) => {
-            None
-        }
-        Kind::Any => None,
+        Kind::Required(_) | Kind::OrNone(_) | Kind::List(_) | Kind::Map(_) => None,
+        Kind::Words(_) | Kind::Object(_) | Kind::Any => None,
     }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Whether it is a regular expression whose program stays small.

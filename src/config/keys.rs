@@ -58,6 +58,8 @@ pub enum Kind {
     List(&'static Kind),
     /// A mapping from names that the reader chooses.
     Map(&'static Kind),
+    /// The same, from names of letters, digits and `_`.
+    Words(&'static Kind),
     /// A mapping with these keys. At the top of the tree: a section.
     Object(&'static [Key]),
     /// Anything; what may be in it is settled when it has an effect.
@@ -81,9 +83,11 @@ impl Kind {
     pub fn is_secret(self) -> bool {
         match self {
             Kind::Secret => true,
-            Kind::List(kind) | Kind::Map(kind) | Kind::Required(kind) | Kind::OrNone(kind) => {
-                kind.is_secret()
-            }
+            Kind::List(kind)
+            | Kind::Map(kind)
+            | Kind::Words(kind)
+            | Kind::Required(kind)
+            | Kind::OrNone(kind) => kind.is_secret(),
             Kind::Object(keys) => keys.iter().any(|key| key.kind.is_secret()),
             _ => false,
         }
@@ -124,7 +128,9 @@ impl fmt::Display for Kind {
                 Kind::Any => f.write_str("a list"),
                 _ => f.write_str("a list of text"),
             },
-            Kind::Map(_) | Kind::Object(_) => f.write_str("a mapping of names to values"),
+            Kind::Map(_) | Kind::Words(_) | Kind::Object(_) => {
+                f.write_str("a mapping of names to values")
+            }
             Kind::Any => f.write_str("any value"),
         }
     }

@@ -117,6 +117,11 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Required(kind) => of_kind(*kind),
         Kind::List(kind) => json!({ "type": "array", "items": of_kind(*kind) }),
         Kind::Map(kind) => json!({ "type": "object", "additionalProperties": of_kind(*kind) }),
+        Kind::Words(kind) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": r"^[\p{L}\p{N}_]+$" },
+            "additionalProperties": of_kind(*kind),
+        }),
         Kind::Object(keys) => object(keys),
         Kind::Any => json!({}),
     }

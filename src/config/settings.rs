@@ -274,14 +274,17 @@ section! {
 section! {
     /// Sigma rules.
     pub struct Rules {
-        /// Folders with rules, searched with the folders in them; archives (zip, tar, tar.gz, tar.xz)
-        /// and single files, too.
+        /// Folders with rules, searched with the folders in them; archives (zip, tar, tar.gz,
+        /// tar.xz, tar.zst) and single files, too. What is named must be there.
         dirs: Vec<PathBuf> = Kind::List(&Kind::Path),
         /// Whether the rules that come with the program are used.
         builtin: bool = Kind::Switch,
         /// Files and folders with pipelines: which records are of which log source, and what their
         /// fields are called in Sigma. `configs/pipelines` has examples.
         pipelines: Vec<PathBuf> = Kind::List(&Kind::Path),
+        /// What placeholders of rules (`%name%` with the modifier `expand`) stand for: each a list
+        /// of texts by its name, as in `{known_cdcs: [dc01, 10.0.0.5]}`. `*` and `?` are wildcards.
+        placeholders: BTreeMap<String, Vec<String>> = Kind::Words(&Kind::List(&Kind::Text(4_096))),
         /// How often the folders are looked at for changed rules, in seconds; 0 for never. A SIGHUP
         /// looks at once.
         reload_s: u64 = Kind::Integer(0, 86_400),

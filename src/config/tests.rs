@@ -421,9 +421,12 @@ fn values_for(kind: keys::Kind) -> (String, Vec<String>) {
             values.extend(wrong_items.iter().map(|item| format!("[{item}]")));
             (format!("[{right}]"), values)
         }
-        Kind::Map(kind) => {
-            let (right, wrong_items) = values_for(*kind);
+        Kind::Map(inner) | Kind::Words(inner) => {
+            let (right, wrong_items) = values_for(*inner);
             let mut values = vec!["[1]".into(), "zz".into(), "true".into()];
+            if matches!(kind, Kind::Words(_)) {
+                values.push(format!("{{'%k%': {right}}}"));
+            }
             values.extend(wrong_items.iter().map(|item| format!("{{k: {item}}}")));
             (format!("{{k: {right}}}"), values)
         }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use lzma_rust2::XzReader;
 use operators::sigma::{self, Parsed};
 
 use super::{BUILTIN, BUILTIN_CASES};
@@ -12,6 +13,8 @@ use crate::config::settings::Settings;
 
 /// How many bytes an archive may hold, unpacked; what comes after is not read.
 pub const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
+/// How much memory unpacking `.xz` may take, in KiB: what is packed with `xz -9` takes 65 MiB.
+const XZ_MEMORY_KIB: u32 = 128 << 10;
 /// How many files are read in all.
 pub const FILES_MAX: usize = 200_000;
 /// How long a file of cases may be, in bytes; what comes after is not read.
@@ -159,6 +162,7 @@ enum Kind {
     Tar,
     TarGz,
     TarXz,
+    TarZst,
 }
 
 impl Kind {
@@ -174,6 +178,8 @@ impl Kind {
             (".tgz", Kind::TarGz),
             (".tar.xz", Kind::TarXz),
             (".txz", Kind::TarXz),
+            (".tar.zst", Kind::TarZst),
+            (".tzst", Kind::TarZst),
         ];
         kinds.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, kind)| kind)
     }
@@ -187,7 +193,7 @@ impl Kind {
         match self {
             Kind::Yaml => Some(FILE_BYTES_MAX),
             Kind::Cases => Some(CASES_BYTES_MAX),
-            Kind::Zip | Kind::Tar | Kind::TarGz | Kind::TarXz => None,
+            Kind::Zip | Kind::Tar | Kind::TarGz | Kind::TarXz | Kind::TarZst => None,
         }
     }
 
@@ -212,40 +218,43 @@ fn read_one(path: &Path, kind: Kind, want: Want, files: &mut Vec<Named>) -> io::
         Kind::Tar => untar(file, &label, want, files),
         Kind::TarGz => untar(flate2::read::MultiGzDecoder::new(file), &label, want, files),
         Kind::TarXz => {
-            let mut tar = Capped { bytes: Vec::new() };
-            lzma_rs::xz_decompress(&mut BufReader::new(file), &mut tar)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{error}")))?;
-            untar(&tar.bytes[..], &label, want, files)
+            let file = BufReader::new(file);
+            let tar = XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB);
+            untar(tar, &label, want, files)
         }
+        Kind::TarZst => untar(zstd::Decoder::new(file)?, &label, want, files),
     }
 }
 
-/// Takes no more than [`ARCHIVE_BYTES_MAX`].
-struct Capped {
-    bytes: Vec<u8>,
+/// Gives no more than so many bytes; the next one is an error.
+struct Capped<R> {
+    reader: R,
+    left: u64,
 }
 
-impl Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() as u64 + bytes.len() as u64 > ARCHIVE_BYTES_MAX {
-            return Err(too_large());
+impl<R: Read> Read for Capped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return match self.reader.read(&mut [0])? {
+                0 => Ok(0),
+                _ => Err(too_large()),
+            };
         }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.reader.read(&mut buffer[..most])?;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 
 fn too_large() -> io::Error {
-    let reason = format!("the archive holds more than {ARCHIVE_BYTES_MAX} bytes");
+    let reason =
+        format!("the archive holds more than {ARCHIVE_BYTES_MAX} bytes; no more of it is read");
     io::Error::new(io::ErrorKind::FileTooLarge, reason)
 }
 
 fn untar(reader: impl Read, label: &str, want: Want, files: &mut Vec<Named>) -> io::Result<()> {
-    let mut archive = tar::Archive::new(reader.take(ARCHIVE_BYTES_MAX));
+    let mut archive = tar::Archive::new(Capped { reader, left: ARCHIVE_BYTES_MAX });
     for entry in archive.entries()? {
         let entry = entry?;
         let path = entry.path()?.into_owned();
@@ -290,6 +299,8 @@ fn unzip(file: File, label: &str, want: Want, files: &mut Vec<Named>) -> io::Res
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     const RULE: &str = "title: t\nlogsource: {product: linux}\ndetection: {a: [x], condition: a}\n";
@@ -320,9 +331,10 @@ mod tests {
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gz.write_all(&tar).unwrap();
         std::fs::write(at("c.tar.gz"), gz.finish().unwrap()).unwrap();
-        let mut xz = Vec::new();
-        lzma_rs::xz_compress(&mut &tar[..], &mut xz).unwrap();
-        std::fs::write(at("d.tar.xz"), xz).unwrap();
+        let options = lzma_rust2::XzOptions::with_preset(1);
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        xz.write_all(&tar).unwrap();
+        std::fs::write(at("d.tar.xz"), xz.finish().unwrap()).unwrap();
         std::fs::write(at("broken.zip"), b"PK, and no more").unwrap();
         let (read, unreadable) = names(dir.path());
         assert_eq!(

@@ -1,7 +1,8 @@
 //! The sets of rules that a state folder has worked with.
 //!
 //! A journal names a set by its digest ([`Control::Reload`]), and `DIR/rules/DIGEST.ndjson.zst`
-//! holds what the set is made of: rules, pipelines and lengths of incidents, as lines of JSON.
+//! holds what the set is made of, as lines of JSON: rules, pipelines, what placeholders stand for,
+//! lengths of incidents.
 //! So an epoch that runs again, days later and with other rules in the configured folders, is
 //! matched by the rules that it was matched by then.
 //!
@@ -36,6 +37,8 @@ const EXTENSION: &str = ".ndjson.zst";
 enum Line<'t> {
     /// For how many seconds findings are one incident, and of single rules.
     Incidents(u64, BTreeMap<String, u64>),
+    /// What placeholders stand for, if there are any.
+    Placeholders(BTreeMap<String, Vec<String>>),
     /// A file of rules, by name and text.
     Rules(std::borrow::Cow<'t, str>, std::borrow::Cow<'t, str>),
     /// A file of pipelines.
@@ -56,6 +59,9 @@ fn encode(material: &Material) -> Vec<u8> {
         out.push(b'\n');
     };
     put(&Line::Incidents(material.window_s, material.windows_s.clone()));
+    if !material.placeholders.is_empty() {
+        put(&Line::Placeholders(material.placeholders.clone()));
+    }
     let texts = |files: &'_ [Named]| -> Vec<(String, String)> {
         let text = |(name, bytes): &Named| Some((name.clone(), str::from_utf8(bytes).ok()?.into()));
         files.iter().filter_map(text).collect()
@@ -77,6 +83,7 @@ fn decode(reader: impl Read) -> io::Result<Material> {
             Line::Incidents(window, windows) => {
                 (material.window_s, material.windows_s) = (window, windows);
             }
+            Line::Placeholders(values) => material.placeholders = values,
             Line::Rules(name, text) => {
                 files.rules.push((name.into_owned(), text.into_owned().into_bytes()));
             }
@@ -186,12 +193,13 @@ mod tests {
     fn material(title: &str) -> Material {
         let rule = format!(
             "title: {title}\nlogsource: {{product: linux}}\n\
-             detection: {{a: [x], condition: a}}\n"
+             detection: {{a: {{f|expand: '%dc%'}}, condition: a}}\n"
         );
         let rules = vec![("a.yml".into(), rule.into_bytes()), ("no text".into(), vec![0xff, 0xfe])];
+        let placeholders = BTreeMap::from([("dc".to_owned(), vec!["x".to_owned()])]);
         let windows_s = BTreeMap::from([("t".to_owned(), 60)]);
         let files = Files { rules, ..Files::default() };
-        Material { files, pipelines: Vec::new(), window_s: 900, windows_s }
+        Material { files, placeholders, window_s: 900, windows_s, ..Material::default() }
     }
 
     #[test]
@@ -200,6 +208,8 @@ mod tests {
         let (one, other) = (material("one"), material("other"));
         let digests = [digest(&one), digest(&other)];
         assert_ne!(digests[0], digests[1]);
+        let unset = Material { placeholders: BTreeMap::new(), ..material("one") };
+        assert_ne!(digest(&unset), digests[0]);
         let library = Library::of(dir.path());
         assert_eq!(library.get(digests[0]).unwrap_err().kind(), io::ErrorKind::NotFound);
         library.keep(digests[0], &one).unwrap();

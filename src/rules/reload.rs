@@ -49,6 +49,10 @@ pub struct Reloader {
 /// Why rules were not loaded again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A folder or file that is named is gone: what was read of it stays in use, since it is as
+    /// likely to come back.
+    #[error("there is no `{}` any more", .0.display())]
+    Gone(PathBuf),
     /// What they are made of cannot be kept, and the journal may only name what is.
     #[error("cannot keep the rules in the state folder")]
     Keep(#[from] std::io::Error),
@@ -92,9 +96,12 @@ impl Reloader {
     ///
     /// # Errors
     ///
-    /// If the new rules cannot be kept, or the program is stopping.
+    /// If a path is gone, the new rules cannot be kept, or the program is stopping.
     pub fn reload(&mut self, settings: &Settings) -> Result<Option<Reloaded>, Error> {
         let started = Instant::now();
+        if let Some(path) = paths(settings).find(|path| !path.exists()) {
+            return Err(Error::Gone(path.clone()));
+        }
         let material = Material::configured(settings);
         let mut loaded = material.compile();
         let digest = loaded.active.digest;
@@ -112,12 +119,16 @@ impl Reloader {
     }
 }
 
+/// The paths that the configuration names for rules.
+fn paths(settings: &Settings) -> impl Iterator<Item = &PathBuf> {
+    let rules = &settings.rules;
+    rules.dirs.iter().chain(&settings.correlation.rule_dirs).chain(&rules.pipelines)
+}
+
 /// What the files of the configured folders look like from outside.
 fn stamp(settings: &Settings) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let rules = &settings.rules;
-    let paths = rules.dirs.iter().chain(&settings.correlation.rule_dirs).chain(&rules.pipelines);
-    let entries =
-        paths.flat_map(|path| walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name());
+    let entries = paths(settings)
+        .flat_map(|path| walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name());
     let stamps = entries.take(super::files::FILES_MAX).filter_map(|entry| {
         let entry = entry.ok().filter(|entry| entry.file_type().is_file())?;
         let metadata = entry.metadata().ok()?;

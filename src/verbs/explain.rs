@@ -17,7 +17,10 @@ use crate::cli::{Outcome, configuration, state_flag};
 pub fn explain(global: &Global, args: &ExplainArgs) -> Outcome {
     let loaded = configuration(global, state_flag(args.state.as_deref()))?;
     match &args.line {
-        Some(text) => line::explain(global, args, &loaded.settings, text),
+        Some(text) => {
+            loaded.check_rules()?;
+            line::explain(global, args, &loaded.settings, text)
+        }
         None => alert::explain(global, args, &loaded.settings),
     }
 }

@@ -18,7 +18,7 @@ use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print, start_log};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print, start_log};
 use crate::config::settings::Settings;
 use crate::engine::Ended;
 use crate::journal::{FIRST_EPOCH, Pace};
@@ -35,7 +35,7 @@ use crate::{retold, setup, verbs};
 /// # Errors
 /// If the configuration is wrong, an input cannot be found, or a result cannot be written.
 pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let settings = &loaded.settings;
     let _log = start_log(global, &loaded);
     verbs::end_on_panic();

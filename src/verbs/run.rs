@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use operators::types::{Alert, Level, Span};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print, start_log, state_flag};
 use crate::config::settings::{ConsoleFormat, ConsoleStream, Rotation as RotationBy, Settings};
 use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
@@ -32,7 +32,7 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// # Errors
 /// If the configuration is wrong, the state cannot be used, or a receiver cannot listen.
 pub fn run(global: &Global, args: &RunArgs) -> Outcome {
-    let loaded = configuration(global, state_flag(args.state.as_deref()))?;
+    let loaded = configuration_of_rules(global, state_flag(args.state.as_deref()))?;
     let settings = &loaded.settings;
     let _log = start_log(global, &loaded);
     verbs::end_on_panic();
@@ -40,6 +40,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     let palette = Palette::stderr(global.color);
     let dir = settings.state.dir.clone();
     let interval = Duration::from_millis(settings.epoch.interval_ms);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    // Before anything takes time: until somebody listens for it, this signal ends the process.
+    let hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
     let mut session = Session::start(
         settings,
         Plan {
@@ -54,11 +61,6 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         tracing::warn!("{note}");
     }
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Internal, error))?;
     let shutdown = CancellationToken::new();
     verbs::stop_on_signal(&runtime, shutdown.clone());
     let letters = dir.join("dead-letters.ndjson");
@@ -89,7 +91,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
 
     let progress = session.progress();
     let retention = session.retention();
-    let reloads = runtime.spawn(reloads(session.reloader(settings), settings.clone()));
+    let reloads = runtime.spawn(reloads(hangup, session.reloader(settings), settings.clone()));
     runtime.block_on(async {
         let mut look = tokio::time::interval(RETENTION_EVERY);
         loop {
@@ -146,8 +148,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
 }
 
 /// Loads the rules again at each SIGHUP, and when their files change if that is wanted.
-async fn reloads(mut reloader: Reloader, settings: Settings) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+async fn reloads(mut hangup: Signal, mut reloader: Reloader, settings: Settings) {
     let every = Duration::from_secs(settings.rules.reload_s);
     let look = async move |every: Duration| match every {
         Duration::ZERO => std::future::pending().await,

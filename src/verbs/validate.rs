@@ -20,6 +20,7 @@ pub fn validate(global: &Global, args: &ValidateArgs) -> Outcome {
         (true, false) => print(&effective(&loaded))?,
         (false, _) => {}
     }
+    loaded.check_rules()?;
     if global.quiet {
         return Ok(Exit::Ok);
     }

@@ -148,6 +148,9 @@ fn validate_prints_what_is_in_effect_and_where_it_comes_from_but_no_secret() {
     folder.file("seerflow.yaml", "workers: 2\nllm: {cloud_api_key: '${KEY}'}\n");
     let environment = [("KEY", "canary"), ("SEERFLOW__JOURNAL__FSYNC", "NEVER")];
     let set = "rules.dirs=[./a, ./b]";
+    for name in ["a", "b"] {
+        fs::create_dir(folder.0.join(name)).unwrap();
+    }
     let output =
         folder.run_with(&["validate", "--print", "--set", set, "--workers", "3"], &environment);
     let text = stdout(&output);

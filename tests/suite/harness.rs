@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seerflow_dataflow::config::settings::Settings;
@@ -59,6 +59,18 @@ impl Chance {
     }
 }
 
+/// Data about Sigma that is no part of the project; a line says so if it is not there.
+pub(crate) fn shared(what: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("SEERFLOW_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let path = named.unwrap_or_else(beside).join("data/sigma").join(what);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: there is no {}; set SEERFLOW_SHARED", path.display());
+    None
+}
+
 /// The program, without anything of the environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seerflow-dataflow"));
@@ -91,9 +103,14 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it; what it prints goes to files in `dir`.
-    pub(crate) fn start(mut command: Command, dir: &Path) -> Self {
+    pub(crate) fn start(command: Command, dir: &Path) -> Self {
+        Process::fed(command, dir, Stdio::null())
+    }
+
+    /// The same, with something on its standard input.
+    fn fed(mut command: Command, dir: &Path, stdin: Stdio) -> Self {
         let (out, err) = (dir.join("stdout"), dir.join("stderr"));
-        command.stdin(Stdio::null());
+        command.stdin(stdin);
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         Process { child: command.spawn().unwrap(), out, err }
     }
@@ -180,17 +197,35 @@ pub(crate) struct Live {
 impl Live {
     /// Starts `run` on a state folder, and waits until it listens.
     pub(crate) fn start(state: &Path, dir: &Path, set: &[&str]) -> Self {
+        Live::start_with(state, dir, set, Stdio::null)
+    }
+
+    /// The same, and a pipe to its standard input, which it reads.
+    pub(crate) fn fed(state: &Path, dir: &Path, set: &[&str]) -> (Self, ChildStdin) {
+        let set = [set, &["receivers.stdin_enabled=true"]].concat();
+        let mut live = Live::start_with(state, dir, &set, Stdio::piped);
+        let stdin = live.process.child.stdin.take().expect("it is a pipe");
+        (live, stdin)
+    }
+
+    fn start_with(state: &Path, dir: &Path, set: &[&str], stdin: fn() -> Stdio) -> Self {
         // Somebody may take the ports before the program does.
         for _ in 0..5 {
             let (udp, tcp) = free_ports();
-            if let Some(live) = Live::try_start(state, dir, set, udp, tcp) {
+            if let Some(live) = Live::try_start(state, dir, set, (udp, tcp), stdin()) {
                 return live;
             }
         }
         panic!("no free ports in five attempts");
     }
 
-    fn try_start(state: &Path, dir: &Path, set: &[&str], udp: u16, tcp: u16) -> Option<Self> {
+    fn try_start(
+        state: &Path,
+        dir: &Path,
+        set: &[&str],
+        (udp, tcp): (u16, u16),
+        stdin: Stdio,
+    ) -> Option<Self> {
         let mut command = program();
         command.arg("run").arg("--json").arg("--state").arg(state);
         command.args(["--set", "alerting.console_enabled=false"]);
@@ -199,7 +234,7 @@ impl Live {
         }
         command.args(["--set", &format!("receivers.syslog_udp_port={udp}")]);
         command.args(["--set", &format!("receivers.syslog_tcp_port={tcp}")]);
-        let mut process = Process::start(command, dir);
+        let mut process = Process::fed(command, dir, stdin);
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", tcp)).is_err() {
             if !process.is_running() {

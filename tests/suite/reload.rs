@@ -169,3 +169,34 @@ fn files_that_change_are_noticed_without_a_signal() {
     until("a changed file to be noticed", || live.process.stderr().contains("rules reloaded"));
     live.stop();
 }
+
+#[test]
+fn a_folder_that_goes_away_takes_no_rules_along() {
+    let dir = folder();
+    let (state, rules) = (dir.path().join("state"), dir.path().join("rules"));
+    fs::create_dir(&rules).unwrap();
+    write_rule(&rules, 0);
+    let dirs = format!("rules.dirs=['{}']", rules.display());
+    let set = [dirs.as_str(), "rules.builtin=false", "rules.reload_s=0"];
+    let live = Live::start(&state, dir.path(), &set);
+    let mut stream = live.connect();
+    let mut visit = |count: usize| {
+        stream.write_all(b"<38>Nov 22 13:38:00 web app[1]: a visit of ann\n").unwrap();
+        until("the visit to be taken", || super::harness::try_journaled(&state).len() == count);
+        // Its epoch is to be over.
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    fs::remove_dir_all(&rules).unwrap();
+    live.process.signal("HUP");
+    until("the folder to be missed", || live.process.stderr().contains("rules are not reloaded"));
+    assert!(live.process.stderr().contains("there is no `"), "{}", live.process.stderr());
+    visit(1);
+    fs::create_dir(&rules).unwrap();
+    write_rule(&rules, 1);
+    live.process.signal("HUP");
+    until("rules to be reloaded", || live.process.stderr().contains("rules reloaded"));
+    visit(2);
+    live.stop();
+    let generations: Vec<u32> = events(&state).iter().map(generation).collect();
+    assert_eq!(generations, [0, 1]);
+}

@@ -6,29 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::net::{TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seerflow-dataflow"));
-    command.env_clear();
-    command
-}
-
-fn shared(what: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("SEERFLOW_SHARED").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let path = named.unwrap_or_else(beside).join("data/sigma").join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: there is no {}; set SEERFLOW_SHARED", path.display());
-    None
-}
+use super::harness::{
+    Live, folder, journaled, program, shared, stored_events, try_journaled, until,
+};
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
@@ -97,7 +82,7 @@ fn every_sample_of_the_corpus_fires_its_rule_and_no_other_than_it_should() {
     else {
         return;
     };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let mut paths = Vec::new();
     for sample in &samples {
         let path = dir.path().join(format!("{}.json", sample.rule));
@@ -147,67 +132,29 @@ fn every_sample_of_the_corpus_fires_its_rule_and_no_other_than_it_should() {
     }
 }
 
-/// A running program; killed when the test ends early.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that nobody uses right now, for UDP and TCP.
-fn port() -> u16 {
-    loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = udp.local_addr().unwrap().port();
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// Waits until `ready` says yes.
-fn until(what: &str, mut ready: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(40);
-    while !ready() {
-        assert!(Instant::now() < end, "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn a_windows_event_in_a_syslog_frame_fires_the_same_rules_live() {
     let (Some(corpus), Some(samples)) = (shared("rules.tar.xz"), samples()) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let (udp, tcp) = (port(), port());
+    let dir = folder();
     let alerts = dir.path().join("alerts.ndjson");
-    let config = format!(
-        "rules: {{dirs: ['{}'], builtin: false}}\nstate: {{dir: '{}'}}\nalerting: {{file_path: \
-         '{}', console_enabled: false}}\nreceivers: {{bind_addr: 127.0.0.1, syslog_udp_port: \
-         {udp}, syslog_tcp_port: {tcp}, syslog_tcp_enabled: true}}\n",
-        corpus.display(),
-        dir.path().join("state").display(),
-        alerts.display()
-    );
-    fs::write(dir.path().join("seerflow.yaml"), config).unwrap();
-    let mut command = program();
-    command.current_dir(dir.path()).args(["run", "--quiet"]);
-    let running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let running = Running(running);
-    until("the program to listen", || TcpStream::connect(("127.0.0.1", tcp)).is_ok());
+    let set = [
+        format!("rules.dirs=['{}']", corpus.display()),
+        "rules.builtin=false".to_owned(),
+        format!("alerting.file_path='{}'", alerts.display()),
+    ];
+    let state = dir.path().join("state");
+    let live = Live::start(&state, dir.path(), &set.each_ref().map(String::as_str));
 
     let short = |sample: &&Sample| records(sample).iter().all(|record| record.len() < 8_000);
     let few: Vec<&Sample> = samples.iter().filter(short).step_by(9).collect();
     assert!(few.len() >= 6, "{}", few.len());
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
+    let mut stream = live.connect();
     for (number, sample) in few.iter().enumerate() {
         for record in records(sample) {
             let frame = format!("<14>1 2025-12-06T21:11:02Z fwd agent - - - {record}");
             match number % 2 {
-                0 => drop(socket.send_to(frame.as_bytes(), ("127.0.0.1", udp)).unwrap()),
+                0 => drop(socket.send_to(frame.as_bytes(), ("127.0.0.1", live.udp)).unwrap()),
                 _ => stream.write_all(format!("{} {frame}", frame.len()).as_bytes()).unwrap(),
             }
         }
@@ -220,12 +167,203 @@ fn a_windows_event_in_a_syslog_frame_fires_the_same_rules_live() {
         rules.map(|alert| alert["rule"].as_str().unwrap().to_owned()).collect()
     };
     until("all rules to fire", || few.iter().all(|sample| fired().contains(&sample.rule)));
-    drop(running);
+    live.stop();
+}
+
+/// The records of all cases about one event, of the rules that come with the program.
+fn records_of_cases() -> Vec<String> {
+    let mut records = Vec::new();
+    for (_, text) in seerflow_dataflow::rules::BUILTIN_CASES {
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let case: Value = serde_json::from_str(line).unwrap();
+            records.extend(case["raw"].as_str().map(str::to_owned));
+        }
+    }
+    records
+}
+
+/// A process creation by Sysmon as `evtx_dump`, winlogbeat and NXLog write it.
+fn windows_events() -> [String; 3] {
+    let (image, command) = (r"C:\Windows\System32\whoami.exe", "whoami /priv");
+    let channel = "Microsoft-Windows-Sysmon/Operational";
+    let data = json!({"Image": image, "CommandLine": command, "User": "CORP\\ann", "ProcessId": 7});
+    let dumped = json!({"Event": {
+        "System": {
+            "Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon"}},
+            "EventID": 1, "Channel": channel, "Computer": "ws1",
+            "TimeCreated": {"#attributes": {"SystemTime": "2026-11-22T13:38:00.5Z"}},
+        },
+        "EventData": data,
+    }});
+    let beat = json!({
+        "@timestamp": "2026-11-22T13:38:00.5Z",
+        "winlog": {
+            "channel": channel, "event_id": "1", "computer_name": "ws1",
+            "provider_name": "Microsoft-Windows-Sysmon", "event_data": data,
+        },
+    });
+    let nxlog = json!({
+        "EventTime": "2026-11-22 13:38:00", "Hostname": "ws1", "EventID": 1, "Channel": channel,
+        "SourceName": "Microsoft-Windows-Sysmon", "Image": image, "CommandLine": command,
+        "User": "CORP\\ann", "ProcessId": 7,
+    });
+    [dumped, beat, nxlog].map(|event| event.to_string())
+}
+
+#[test]
+fn events_in_json_on_standard_input_and_in_a_followed_file_match_as_in_a_replay() {
+    let dir = folder();
+    let rule = "title: Who Am I\nid: 3c6e62a2-2f39-4a0e-9f5b-7d0b5a3a9f13\nlevel: high\n\
+                logsource: {product: windows, category: process_creation}\ndetection:\n  s:\n    \
+                Image|endswith: '\\whoami.exe'\n  condition: s\n";
+    fs::create_dir(dir.path().join("r")).unwrap();
+    fs::write(dir.path().join("r/who.yml"), rule).unwrap();
+    let rules = format!("rules.dirs=['{}']", dir.path().join("r").display());
+    let own = windows_events();
+    let mut records: Vec<String> =
+        records_of_cases().into_iter().filter(|record| record.starts_with('{')).collect();
+    assert!(records.len() >= 100, "{}", records.len());
+    records.extend(own.clone());
+    let text = records.join("\n") + "\n";
+    let log = dir.path().join("whole.json");
+    fs::write(&log, &text).unwrap();
+    let (events, _, said) = replay(dir.path(), &[log], &[&rules]);
+    assert_eq!(events.len(), records.len(), "{said}");
+    let wanted: BTreeMap<&str, BTreeSet<String>> =
+        records.iter().map(String::as_str).zip(events.iter().map(rules_of)).collect();
+    for event in &own {
+        assert!(wanted[event.as_str()].contains("3c6e62a2-2f39-4a0e-9f5b-7d0b5a3a9f13"), "{event}");
+    }
+
+    let (state, followed) = (dir.path().join("state"), dir.path().join("followed.json"));
+    fs::write(&followed, "").unwrap();
+    let path = format!("receivers.file_paths=['{}']", followed.display());
+    let alerts = dir.path().join("live.ndjson");
+    let file = format!("alerting.file_path='{}'", alerts.display());
+    let set = [rules.as_str(), &path, &file];
+    let (live, mut stdin) = Live::fed(&state, dir.path(), &set);
+    let mut file = fs::File::options().append(true).open(&followed).unwrap();
+    // In pieces that end within a record.
+    for piece in text.as_bytes().chunks(text.len() / 7) {
+        stdin.write_all(piece).unwrap();
+        file.write_all(piece).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    until("the records to be taken", || try_journaled(&state).len() >= 2 * records.len());
+    drop(stdin);
+    live.stop();
+    let stored = String::from_utf8(stored_events(&state, &[&rules])).unwrap();
+    let mut of_source: BTreeMap<String, usize> = BTreeMap::new();
+    for (line, record) in stored.lines().zip(journaled(&state)) {
+        let event: Value = serde_json::from_str(line).unwrap();
+        *of_source.entry(event["source"].as_str().unwrap().to_owned()).or_default() += 1;
+        assert_eq!(rules_of(&event), wanted[record.as_str()], "{record}");
+    }
+    let counts: Vec<usize> = of_source.values().copied().collect();
+    assert_eq!(counts, [records.len(); 2], "{of_source:?}");
+    let told = lines(&alerts);
+    assert!(
+        told.iter().any(|alert| alert["title"] == "Who Am I" && alert["entity"]["value"] != "")
+    );
+}
+
+/// The object that journald has for a line of syslog, if it is one of RFC 3164.
+fn of_journald(line: &str, time: &str) -> Option<String> {
+    let (priority, rest) = match line.strip_prefix('<') {
+        Some(inner) => {
+            let (priority, rest) = inner.split_once('>')?;
+            (Some(priority.parse::<u8>().ok()?), rest)
+        }
+        None => (None, line),
+    };
+    // `Nov 22 13:38:00 host program[pid]: message`
+    let rest = rest.starts_with("Nov ").then(|| rest.get("Nov 22 13:38:00 ".len()..))??;
+    let (host, rest) = rest.split_once(' ')?;
+    let (tag, message) = rest.split_once(": ")?;
+    // Of an event that is passed on, both who passes it on and who said it are named.
+    if message.starts_with('{') {
+        return None;
+    }
+    let (program, pid) = match tag.split_once('[') {
+        Some((program, pid)) => (program, pid.strip_suffix(']')),
+        None => (tag, None),
+    };
+    if program.is_empty() || program.contains([' ', '/', ':', '%']) || host.contains(':') {
+        return None;
+    }
+    // The kernel's own clock is a field of its own there.
+    let message = match message.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((clock, rest)) if program == "kernel" && clock.trim().parse::<f64>().is_ok() => rest,
+        _ => message,
+    };
+    let time: jiff::Timestamp = time.parse().unwrap();
+    let mut object = json!({
+        "__CURSOR": "s=0",
+        "__REALTIME_TIMESTAMP": time.as_microsecond().to_string(),
+        "_HOSTNAME": host,
+        "_TRANSPORT": "syslog",
+        "SYSLOG_IDENTIFIER": program,
+        "_COMM": program,
+        "MESSAGE": message,
+    });
+    if let Some(priority) = priority {
+        object["PRIORITY"] = json!((priority % 8).to_string());
+        object["SYSLOG_FACILITY"] = json!((priority / 8).to_string());
+    }
+    if let Some(pid) = pid {
+        object["_PID"] = json!(pid);
+    }
+    Some(object.to_string())
+}
+
+#[test]
+fn a_record_in_journald_is_the_event_that_its_line_is() {
+    let dir = folder();
+    let log = dir.path().join("lines.log");
+    let lines = records_of_cases();
+    fs::write(&log, lines.join("\n")).unwrap();
+    let (events, _, _) = replay(dir.path(), &[log], &[]);
+    let times = events.iter().map(|event| event["event_time"].as_str().unwrap());
+    let pairs = lines.iter().zip(times);
+    let pairs: Vec<(&str, String)> =
+        pairs.filter_map(|(line, time)| Some((line.as_str(), of_journald(line, time)?))).collect();
+    assert!(pairs.len() >= 80, "{}", pairs.len());
+    let said = |name: &str, records: Vec<&str>| {
+        let log = dir.path().join(name);
+        fs::write(&log, records.join("\n")).unwrap();
+        let (mut events, alerts, _) = replay(dir.path(), &[log], &[]);
+        for event in &mut events {
+            let event = event.as_object_mut().unwrap();
+            for key in ["source", "received_at"] {
+                event.remove(key).unwrap();
+            }
+        }
+        let mut alerts: Vec<(String, String, u64)> = alerts
+            .iter()
+            .map(|alert| {
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                let count = alert["count"].as_u64().unwrap();
+                (text(&alert["title"]), text(&alert["entity"]["value"]), count)
+            })
+            .collect();
+        alerts.sort();
+        (events, alerts)
+    };
+    let (lines, of_lines) = said("a.log", pairs.iter().map(|(line, _)| *line).collect());
+    let (objects, of_objects) = said("b.log", pairs.iter().map(|(_, object)| &**object).collect());
+    let mut matched = 0;
+    for ((line, object), (text, _)) in lines.iter().zip(&objects).zip(&pairs) {
+        assert_eq!(object, line, "{text}");
+        matched += rules_of(line).len();
+    }
+    assert_eq!(lines.len(), pairs.len());
+    assert!(matched >= 40, "{matched}");
+    assert_eq!(of_objects, of_lines);
 }
 
 #[test]
 fn every_rule_that_comes_with_the_program_passes_its_cases() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut cases: Vec<(String, bool, String)> = Vec::new();
     for (name, text) in seerflow_dataflow::rules::BUILTIN {
@@ -274,7 +412,7 @@ fn every_rule_that_comes_with_the_program_passes_its_cases() {
 
 #[test]
 fn alerts_of_a_rule_say_what_matched_and_of_whom() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let rule = "title: Shell By Sudo\nid: 1c6e62a2-2f39-4a0e-9f5b-7d0b5a3a9f11\n\
                 logsource: {product: linux, service: sudo}\nlevel: critical\n\
                 tags: [attack.privilege_escalation, attack.t1548.003]\n\

@@ -8,6 +8,7 @@ use crate::parse::{self, Parser};
 use crate::sigma::{self, Active, Parsed, Sigma};
 use crate::types::{Block, EventTime, Flags, Record as Raw, Span};
 
+mod journald;
 mod random;
 mod user;
 

@@ -1,5 +1,6 @@
 //! Where data lies that is not part of the project, and the test's own way from it to records.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,50 +25,21 @@ pub(super) type Files = Vec<(String, Vec<u8>)>;
 /// The files of the rule corpus, by path, as `(path, text)`; the folder of unsupported ones apart.
 pub(super) fn corpus() -> Option<(Files, Files)> {
     let archive = shared("rules.tar.xz")?;
-    let tar = std::process::Command::new("xz").arg("-dc").arg(&archive).output();
-    let Ok(tar) = tar.map(|output| output.stdout) else {
-        println!("skipped: no `xz` to unpack {}", archive.display());
-        return None;
-    };
-    let mut files = tar_files(&tar);
+    let packed = std::fs::read(archive).expect("readable");
+    let mut archive = tar::Archive::new(lzma_rust2::XzReader::new(&packed[..], true));
+    let mut files = Files::new();
+    for entry in archive.entries().expect("an archive") {
+        let mut entry = entry.expect("whole");
+        let name = entry.path().expect("a name").display().to_string();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("whole");
+        files.push((name.strip_prefix("./").unwrap_or(&name).to_owned(), content));
+    }
     files.retain(|(name, _)| name.ends_with(".yml"));
     files.sort();
     let (unsupported, active) =
         files.into_iter().partition(|(name, _)| name.starts_with("unsupported/"));
     Some((active, unsupported))
-}
-
-/// The regular files of a tar archive.
-fn tar_files(mut tar: &[u8]) -> Files {
-    let text = |bytes: &[u8]| {
-        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).into_owned()
-    };
-    let mut files = Vec::new();
-    let mut long_name: Option<String> = None;
-    while tar.len() >= 512 && tar[0] != 0 {
-        let size = text(&tar[124..136]);
-        let size = usize::from_str_radix(size.trim(), 8).expect("a size in octal");
-        let (prefix, name) = (text(&tar[345..500]), text(&tar[..100]));
-        let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        let content = &tar[512..512 + size];
-        match tar[156] {
-            b'L' => long_name = Some(text(content)),
-            b'x' => {
-                let records = String::from_utf8_lossy(content).into_owned();
-                let path = records.lines().find_map(|line| line.split_once(" path="));
-                long_name = path.map(|(_, path)| path.to_owned());
-            }
-            b'0' | 0 => {
-                let name = long_name.take().unwrap_or(name);
-                let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-                files.push((name, content.to_vec()));
-            }
-            _ => {}
-        }
-        tar = &tar[512 + size.div_ceil(512) * 512..];
-    }
-    files
 }
 
 /// A record of the regression samples: its named values and views.

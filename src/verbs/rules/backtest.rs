@@ -5,7 +5,7 @@
 //! an engine of their own as well.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::cli::exit::Exit;
 use crate::cli::numbers::{TimeArgument, grouped, humanised, moment};
 use crate::cli::progress::Progress;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print, state_flag};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print, state_flag};
 use crate::config::settings::Settings;
 use crate::intake::{CHANNEL_INTAKES, Intake};
 use crate::journal::{Fed, JournalError, Reader};
@@ -45,7 +45,7 @@ const EXPLAINED_MAX: u64 = 20_000;
 const STEP: Duration = Duration::from_millis(100);
 
 pub(super) fn backtest(global: &Global, args: &RulesTestArgs) -> Outcome {
-    let loaded = configuration(global, state_flag(args.state.as_deref()))?;
+    let loaded = configuration_of_rules(global, state_flag(args.state.as_deref()))?;
     let settings = &loaded.settings;
     verbs::end_on_panic();
     let choice = Choice::of(settings, &args.rules, Want::Rules)?;
@@ -58,15 +58,18 @@ pub(super) fn backtest(global: &Global, args: &RulesTestArgs) -> Outcome {
     let started = Instant::now();
     let mut trial = Trial::new(settings, &choice, &items, args.samples)?;
     let quiet = global.quiet || args.json;
-    let problems = match args.state {
+    let (problems, bar) = match args.state {
         Some(_) => stored(settings, &mut trial, quiet)?,
         None => files(settings, args, &mut trial, quiet)?,
     };
+    bar.bar.say("working off");
+    let ended = trial.finish(&choice);
+    bar.bar.finish();
+    let (events, tried) = ended?;
     let palette = Palette::stderr(global.color);
     for problem in &problems {
         writeln!(io::stderr(), "{} {}", palette.bad("warning:"), escape(problem))?;
     }
-    let (events, tried) = trial.finish(&choice)?;
     let seconds = started.elapsed();
 
     let palette = Palette::stdout(global.color);
@@ -352,7 +355,7 @@ fn files(
     args: &RulesTestArgs,
     trial: &mut Trial,
     quiet: bool,
-) -> Result<Vec<String>, Failure> {
+) -> Result<(Vec<String>, Bar), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -375,12 +378,8 @@ fn files(
     while let Some(intake) = receiver.blocking_recv() {
         trial.intake(intake);
         let total = reading.bytes_total.load(Ordering::Relaxed);
-        let quiet = quiet || !io::stderr().is_terminal();
         let bar = bar.get_or_insert_with(|| Bar::new((total > 0).then_some(total), quiet));
         bar.show(reading.bytes_done.load(Ordering::Relaxed), trial.events);
-    }
-    if let Some(bar) = bar {
-        bar.bar.finish();
     }
     let outcome = runtime.block_on(read).map_err(|error| Failure::new(Exit::Internal, error))?;
     let outcome = outcome.map_err(|error| {
@@ -396,11 +395,15 @@ fn files(
     if outcome.stopped || stopped.load(Ordering::Acquire) {
         problems.push("it was stopped; what was read until then is shown".to_owned());
     }
-    Ok(problems)
+    Ok((problems, bar.unwrap_or_else(|| Bar::new(None, true))))
 }
 
 /// Tries rules on the events that are stored; what could not be read, in words.
-fn stored(settings: &Settings, trial: &mut Trial, quiet: bool) -> Result<Vec<String>, Failure> {
+fn stored(
+    settings: &Settings,
+    trial: &mut Trial,
+    quiet: bool,
+) -> Result<(Vec<String>, Bar), Failure> {
     // Says what is wrong with a folder that is none of state.
     let info = Reading::open(settings)?.journal()?;
     let dir = &settings.state.dir;
@@ -424,8 +427,7 @@ fn stored(settings: &Settings, trial: &mut Trial, quiet: bool) -> Result<Vec<Str
         }
         bar.show((info.bytes as f64 * trial.events as f64 / total as f64) as u64, trial.events);
     }
-    bar.bar.finish();
-    Ok(problems)
+    Ok((problems, bar))
 }
 
 /// The most frequent ones.

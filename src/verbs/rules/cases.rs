@@ -77,9 +77,17 @@ enum Raw {
 
 /// The cases of a file, and what is wrong with those lines that are none: the line, and why.
 pub(super) fn read(bytes: &[u8]) -> Vec<Result<Case, (u32, String)>> {
+    lines(bytes).map(|(line, text)| case(line, text).map_err(|reason| (line, reason))).collect()
+}
+
+/// How many there are.
+pub(super) fn count(bytes: &[u8]) -> u64 {
+    lines(bytes).count() as u64
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
-    let lines = lines.filter(|(_, text)| !text.trim_ascii().is_empty());
-    lines.map(|(line, text)| case(line, text).map_err(|reason| (line, reason))).collect()
+    lines.filter(|(_, text)| !text.trim_ascii().is_empty())
 }
 
 fn case(line: u32, text: &[u8]) -> Result<Case, String> {

@@ -233,7 +233,8 @@ fn split(wanted: &[String]) -> Result<(Vec<PathBuf>, Vec<&String>), Failure> {
         }
         if path.is_file() && !can_hold_rules(path) {
             let error = format!("`{text}` is no file of rules");
-            let hint = "rules are in .yml and .yaml files, and in .zip, .tar, .tar.gz and .tar.xz";
+            let hint =
+                "rules are in .yml and .yaml files, and in .zip, .tar, .tar.gz, .tar.xz, .tar.zst";
             return Err(Failure::new(Exit::NoInput, error).with_hint(hint));
         }
         paths.push(path.to_owned());

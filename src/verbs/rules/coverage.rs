@@ -13,7 +13,7 @@ use crate::cli::args::{Global, RulesCoverageArgs};
 use crate::cli::exit::Exit;
 use crate::cli::numbers::grouped;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;
 
 /// The tactics in the order of the matrix.
@@ -108,7 +108,7 @@ impl Coverage {
 }
 
 pub(super) fn coverage(global: &Global, args: &RulesCoverageArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let choice = Choice::of(&loaded.settings, &args.filter.rules, Want::Rules)?;
     let items = choice.filtered(&args.filter);
     let coverage = Coverage::of(&items);

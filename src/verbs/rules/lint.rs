@@ -12,7 +12,7 @@ use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::{grouped, humanised};
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;
 
 /// How many there are of what.
@@ -25,7 +25,7 @@ struct Counts {
 }
 
 pub(super) fn lint(global: &Global, args: &RulesLintArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let started = Instant::now();
     let choice = Choice::of(&loaded.settings, &args.paths, Want::Rules)?;
     let took = started.elapsed();

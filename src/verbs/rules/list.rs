@@ -8,7 +8,7 @@ use crate::cli::args::{Global, RuleKind, RulesListArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;
 
 /// How wide a title may be before what follows it moves.
@@ -17,7 +17,7 @@ const TITLE_WIDTH: usize = 56;
 const SOURCE_WIDTH: usize = 26;
 
 pub(super) fn list(global: &Global, args: &RulesListArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let choice = Choice::of(&loaded.settings, &args.filter.rules, Want::Rules)?;
     let items = choice.filtered(&args.filter);
     let palette = Palette::stdout(global.color);

@@ -13,12 +13,12 @@ use crate::cli::escape::{escape, escape_lines};
 use crate::cli::exit::Exit;
 use crate::cli::numbers::humanised;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;
 use crate::verbs::explain::Account;
 
 pub(super) fn show(global: &Global, args: &RulesShowArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let wanted = [args.rule.clone()];
     let choice = Choice::of(&loaded.settings, &wanted, Want::Rules)?;
     let items = choice.items();

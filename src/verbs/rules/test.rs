@@ -21,8 +21,9 @@ use crate::cli::args::{Global, RulesTestArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::{grouped, humanised};
+use crate::cli::progress::Progress;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print};
+use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::config::settings::Settings;
 use crate::intake::Intake;
 use crate::journal::Stored;
@@ -63,7 +64,7 @@ struct Verdict {
 }
 
 pub(super) fn test(global: &Global, args: &RulesTestArgs) -> Outcome {
-    let loaded = configuration(global, Vec::new())?;
+    let loaded = configuration_of_rules(global, Vec::new())?;
     let settings = &loaded.settings;
     verbs::end_on_panic();
     let started = Instant::now();
@@ -78,13 +79,20 @@ pub(super) fn test(global: &Global, args: &RulesTestArgs) -> Outcome {
             Item::Correlation(_) => tested.correlations.push(identity(meta).to_owned()),
         }
     }
-    let mut runner = Runner::new(settings, &choice);
     let mut without = Vec::new();
+    let mut with = Vec::new();
     for (rule, tested) in &files {
         match choice.files.cases_of(rule) {
-            Some((file, bytes)) => runner.file(rule, tested, file, bytes)?,
+            Some((file, bytes)) => with.push((rule, tested, file, bytes)),
             None => without.push(Arc::clone(rule)),
         }
+    }
+    let count = with.iter().map(|(_, _, _, bytes)| cases::count(bytes)).sum();
+    let bar = Progress::counting(count, "cases", global.quiet || args.json);
+    let mut runner = Runner::new(settings, &choice, bar.clone());
+    for (rule, tested, file, bytes) in with {
+        bar.say(file);
+        runner.file(rule, tested, file, bytes)?;
     }
     // What cannot be used can pass nothing.
     let refused = choice.loaded.report.diagnostics.iter();
@@ -106,6 +114,7 @@ pub(super) fn test(global: &Global, args: &RulesTestArgs) -> Outcome {
         }
     }
     let mut verdicts = runner.finish();
+    bar.finish();
     verdicts.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     let failed = verdicts.iter().filter(|verdict| !verdict.passed).count() as u64;
     let cases = verdicts.len() as u64;
@@ -170,13 +179,14 @@ struct Runner<'c> {
     choice: &'c Choice,
     reader: RecordReader,
     sigma: Sigma,
+    bar: Progress,
     verdicts: Vec<Verdict>,
     /// Cases about one record, with the rules that they are about.
     waiting: Vec<(Verdict, Vec<RuleIndex>)>,
 }
 
 impl<'c> Runner<'c> {
-    fn new(settings: &Settings, choice: &'c Choice) -> Self {
+    fn new(settings: &Settings, choice: &'c Choice, bar: Progress) -> Self {
         let mut settings = settings.clone();
         settings.workers = 1;
         Runner {
@@ -184,6 +194,7 @@ impl<'c> Runner<'c> {
             sigma: Sigma::new(&Arc::new(choice.loaded.active.clone())),
             settings,
             choice,
+            bar,
             verdicts: Vec::new(),
             waiting: Vec::new(),
         }
@@ -198,6 +209,7 @@ impl<'c> Runner<'c> {
         bytes: &[u8],
     ) -> Result<(), Failure> {
         for read in cases::read(bytes) {
+            self.bar.advance(1);
             let mut verdict = Verdict {
                 rule: Arc::clone(rule),
                 file: file.to_owned(),
