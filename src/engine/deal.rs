@@ -19,6 +19,9 @@ use crate::storage::spill::Backing;
 /// checkpoint is in memory as a whole until it is written, at about 100 bytes a value.
 const UNSAVED_MAX: usize = 1 << 16;
 
+/// With so many, no more is dealt until the checkpoint that is under way is written.
+const UNSAVED_STOP: usize = 4 * UNSAVED_MAX;
+
 /// How many epochs lie ready for a worker beside those that it has taken.
 const AHEAD: usize = 2;
 
@@ -168,11 +171,29 @@ impl Dealer {
         (self.progress.dealt.load(Ordering::Relaxed), self.next_seq)
     }
 
-    /// Whether too much is in no checkpoint, and none is under way.
-    fn is_pressing(&self) -> bool {
-        let generations = &self.backing.generations;
-        generations.unsaved.load(Ordering::Relaxed) > UNSAVED_MAX
-            && generations.committed.load(Ordering::Acquire) == self.asked
+    /// Whether a checkpoint is due, or too much is in none; one at a time.
+    fn is_time(&self, interval: Duration) -> bool {
+        let due = self.checkpointed.elapsed() >= interval || self.unsaved() > UNSAVED_MAX;
+        due && !self.is_writing()
+    }
+
+    /// Waits while far too much is in no checkpoint: a slow disk holds up whoever sends.
+    fn wait_for_checkpoint(&self) {
+        while self.unsaved() > UNSAVED_STOP && self.is_writing() {
+            if self.hold.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn unsaved(&self) -> usize {
+        self.backing.generations.unsaved.load(Ordering::Relaxed)
+    }
+
+    /// Whether a checkpoint that was asked for is not written yet.
+    fn is_writing(&self) -> bool {
+        self.backing.generations.committed.load(Ordering::Acquire) != self.asked
     }
 
     fn deal_out(&mut self, epoch: u64, next_seq: u64) {
@@ -181,6 +202,7 @@ impl Dealer {
             (self.blocks, self.ended, self.last) = (Vec::new(), Vec::new(), false);
             return;
         }
+        self.wait_for_checkpoint();
         self.next_seq = next_seq;
         let end = EpochEnd {
             epoch,
@@ -191,9 +213,7 @@ impl Dealer {
         };
         let last = std::mem::take(&mut self.last);
         let checkpoint = match self.interval {
-            Some(interval)
-                if last || self.checkpointed.elapsed() >= interval || self.is_pressing() =>
-            {
+            Some(interval) if last || self.is_time(interval) => {
                 self.checkpointed = Instant::now();
                 self.asked += 1;
                 Some(Checkpoint::State)

@@ -133,7 +133,6 @@ fn datagrams_that_cannot_be_taken_are_counted() {
 /// 1 million distinct entities and 100 000 lines of which each is the only one of its kind: in
 /// at most 600 MB, and as fast at the end as at the beginning.
 #[test]
-#[ignore = "takes about a minute; `cargo test --release --test suite -- --ignored memory`"]
 fn memory_stays_bounded_with_a_million_entities() {
     let dir = folder();
     let log = dir.path().join("entities.log");
