@@ -14,7 +14,7 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::{Fields, Mark, PASSED, Passed};
+use super::scan::{BETWEEN, Fields, Mark, PASSED, Passed};
 use super::value::fold_into;
 use crate::types::hash::Map;
 
@@ -93,9 +93,8 @@ struct Route {
     applies: Vec<u64>,
     /// The fields that guards of these rules are about.
     fields: Fields,
-    /// Whether guards are about keywords, and about short ones.
+    /// Whether guards are about keywords.
     keywords: bool,
-    short_keywords: bool,
     /// Rules without a guard.
     always: Vec<u32>,
 }
@@ -150,7 +149,6 @@ impl Route {
             applies: vec![0; rules.len().div_ceil(64)],
             fields: Fields::none(rules.field_count()),
             keywords: false,
-            short_keywords: false,
             always: Vec::new(),
         };
         for (rule, source) in rules.sources.iter().enumerate() {
@@ -165,8 +163,7 @@ impl Route {
                 route.always.push(rule as u32);
             }
         }
-        route.keywords = route.fields.has(FieldId::KEYWORDS);
-        route.short_keywords = route.fields.has(FieldId::SHORT_KEYWORDS);
+        route.keywords = FieldId::ALL_KEYWORDS.iter().any(|field| route.fields.has(*field));
         route
     }
 }
@@ -192,6 +189,8 @@ struct Scratch {
     /// The folded texts of what was scanned, one after the other, and whose they are.
     folded: String,
     texts: Vec<(FieldId, Range<usize>)>,
+    /// Those of them in which keywords are looked for, and the piece that they make.
+    keywords: Option<(Range<usize>, Range<usize>)>,
     digits: String,
     passed: Passed,
     counters: Counters,
@@ -250,6 +249,7 @@ impl Scratch {
             regexes: rules.regexes.clone(),
             folded: String::new(),
             texts: Vec::new(),
+            keywords: None,
             digits: String::new(),
             passed: PASSED,
             counters: Counters::default(),
@@ -270,6 +270,7 @@ impl Scratch {
         self.folded.clear();
         self.folded.shrink_to(FOLDED_KEPT);
         self.texts.clear();
+        self.keywords = None;
     }
 
     fn run(
@@ -304,38 +305,65 @@ impl Scratch {
         }
     }
 
-    /// Scans what guards are about: each value once.
+    /// Scans what guards are about: each value once, and all texts in one piece for keywords.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
-        let keywords = route.keywords || route.short_keywords;
-        for field in &record.fields {
-            let wanted = field.id != FieldId::UNKNOWN && route.fields.has(field.id);
-            let keyword = keywords && matches!(field.value, Value::Text(_));
-            if !wanted && !keyword {
-                continue;
+        if !route.keywords {
+            for field in record.fields.iter().filter(|field| route.fields.has(field.id)) {
+                self.fold_and_scan(rules, field.id, &field.value);
             }
-            let Some(text) = self.fold(&field.value) else { continue };
-            if wanted {
-                self.scan(rules, field.id, text.clone());
-            }
-            if keyword {
-                self.scan_keywords(rules, route, text);
+            return;
+        }
+        self.fold_keyword_texts(record);
+        for at in 0..self.texts.len() {
+            let (field, text) = self.texts[at].clone();
+            if route.fields.has(field) {
+                self.scan(rules, field, text);
             }
         }
-        if keywords && !record.message.is_empty() {
-            let text = self.fold(&Value::Text(record.message));
-            text.into_iter().for_each(|text| self.scan_keywords(rules, route, text));
+        for field in FieldId::ALL_KEYWORDS {
+            if route.fields.has(field) {
+                self.scan_keywords(rules, field);
+            }
+        }
+        for field in record.fields.iter().filter(|field| route.fields.has(field.id)) {
+            if !matches!(field.value, Value::Text(_)) {
+                self.fold_and_scan(rules, field.id, &field.value);
+            }
         }
     }
 
-    #[inline]
-    fn scan_keywords(&mut self, rules: &RuleSet, route: &Route, text: Range<usize>) {
-        if route.keywords {
-            self.scan(rules, FieldId::KEYWORDS, text.clone());
+    /// Folds the texts in which keywords are looked for, as one piece.
+    fn fold_keyword_texts(&mut self, record: &Record<'_>) {
+        let (first, from) = (self.texts.len(), self.folded.len());
+        let fields = record.fields.iter().map(|field| (field.id, field.value));
+        let message = Some(record.message).filter(|message| !message.is_empty());
+        let message = message.map(|message| (FieldId::UNKNOWN, Value::Text(message)));
+        for (field, value) in fields.chain(message) {
+            let Value::Text(text) = value else { continue };
+            let start = self.folded.len();
+            fold_into(text, &mut self.folded);
+            self.texts.push((field, start..self.folded.len()));
+            self.folded.push(BETWEEN);
         }
-        if route.short_keywords {
-            self.scan(rules, FieldId::SHORT_KEYWORDS, text);
+        self.keywords = Some((first..self.texts.len(), from..self.folded.len()));
+    }
+
+    /// Looks for keywords in the texts that were folded for that.
+    fn scan_keywords(&mut self, rules: &RuleSet, field: FieldId) {
+        let Some((texts, piece)) = self.keywords.clone() else { return };
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        let scan = &rules.scans[field.index()];
+        if scan.asks_for_whole() {
+            for (_, text) in &self.texts[texts] {
+                scan.scan_whole(&self.folded[text.clone()], |mark| {
+                    set_mark(rules, bits, set, waking, mark);
+                });
+            }
         }
+        scan.scan_parts(&self.folded[piece], &mut self.passed, |mark| {
+            set_mark(rules, bits, set, waking, mark);
+        });
     }
 
     /// Scans a field that no guard is about, now that a program asks for it.
@@ -343,16 +371,21 @@ impl Scratch {
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
         if field.is_keywords() {
-            for text in record.keyword_texts() {
-                let text = self.fold(&Value::Text(text));
-                text.into_iter().for_each(|text| self.scan(rules, field, text));
+            if self.keywords.is_none() {
+                self.fold_keyword_texts(record);
             }
-            return;
+            return self.scan_keywords(rules, field);
         }
         for value in record.fields.iter().filter(|value| value.id == field) {
-            let text = self.fold(&value.value);
-            text.into_iter().for_each(|text| self.scan(rules, field, text));
+            self.fold_and_scan(rules, field, &value.value);
         }
+    }
+
+    #[inline]
+    fn fold_and_scan(&mut self, rules: &RuleSet, field: FieldId, value: &Value<'_>) {
+        let Some(text) = self.fold(value) else { return };
+        self.texts.push((field, text.clone()));
+        self.scan(rules, field, text);
     }
 
     /// Appends the folded text of a value to `folded`.
@@ -368,9 +401,8 @@ impl Scratch {
     fn scan(&mut self, rules: &RuleSet, field: FieldId, text: Range<usize>) {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let scan = &rules.scans[field.index()];
-        let folded = &self.folded[text.clone()];
+        let folded = &self.folded[text];
         scan.scan(folded, &mut self.passed, |mark| set_mark(rules, bits, set, waking, mark));
-        self.texts.push((field, text));
     }
 
     #[inline]
@@ -423,9 +455,9 @@ impl Scratch {
         }
         let late = &rules.lates[number as usize];
         let armed = late.armed.is_empty() || {
-            self.see(rules, late.field, record);
-            if late.field == FieldId::KEYWORDS {
-                self.see(rules, FieldId::SHORT_KEYWORDS, record);
+            match late.field.is_keywords() {
+                true => FieldId::ALL_KEYWORDS.iter().for_each(|own| self.see(rules, *own, record)),
+                false => self.see(rules, late.field, record),
             }
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
@@ -461,7 +493,9 @@ impl Scratch {
 
     /// The folded texts of a field that was scanned.
     fn texts_of(&self, field: FieldId) -> impl Iterator<Item = &str> {
-        let own = self.texts.iter().filter(move |(known, _)| *known == field);
+        let keywords = self.keywords.as_ref().filter(|_| field.is_keywords());
+        let texts = keywords.map_or(&self.texts[..], |(texts, _)| &self.texts[texts.clone()]);
+        let own = texts.iter().filter(move |(known, _)| *known == field || field.is_keywords());
         own.map(|(_, text)| &self.folded[text.clone()])
     }
 

@@ -13,7 +13,7 @@
 
 use super::detection::{Comparison, Network, Relation, TimePart};
 use super::regex::Regex;
-use super::scan::STRIDE_MIN;
+use super::scan::{SHORT_STRIDE_MIN, STRIDE_MIN};
 use super::value::Glob;
 use crate::types::hash::Map;
 
@@ -29,11 +29,16 @@ impl FieldId {
     pub const UNKNOWN: FieldId = FieldId(u16::MAX);
     /// What keywords are looked for in: all texts of a record.
     pub(crate) const KEYWORDS: FieldId = FieldId(0);
-    /// The same texts, for keywords that are too short to be looked for in strides. Few rules have
-    /// such, and the records of other rules' log sources are spared the slower scan.
+    /// The same texts, for keywords that are too short to be looked for in long strides. Few rules
+    /// have such, and the records of other rules' log sources are spared the slower scan.
     pub(crate) const SHORT_KEYWORDS: FieldId = FieldId(1);
+    /// The same texts, for keywords that are too short for any strides.
+    pub(crate) const TINY_KEYWORDS: FieldId = FieldId(2);
+    /// All three.
+    pub(crate) const ALL_KEYWORDS: [FieldId; 3] =
+        [FieldId::KEYWORDS, FieldId::SHORT_KEYWORDS, FieldId::TINY_KEYWORDS];
     /// The numbers that are not fields.
-    pub(crate) const RESERVED: usize = 2;
+    pub(crate) const RESERVED: usize = 3;
 
     pub(crate) fn is_keywords(self) -> bool {
         self.index() < FieldId::RESERVED
@@ -192,9 +197,13 @@ impl Builder {
     pub(crate) fn bit(&mut self, field: FieldId, literal: Literal) -> Bit {
         let field = match &literal {
             Literal::Contains(text) | Literal::Starts(text) | Literal::Ends(text)
-                if field == FieldId::KEYWORDS && text.len() < STRIDE_MIN =>
+                if field == FieldId::KEYWORDS =>
             {
-                FieldId::SHORT_KEYWORDS
+                match text.len() {
+                    STRIDE_MIN.. => FieldId::KEYWORDS,
+                    SHORT_STRIDE_MIN.. => FieldId::SHORT_KEYWORDS,
+                    _ => FieldId::TINY_KEYWORDS,
+                }
             }
             _ => field,
         };

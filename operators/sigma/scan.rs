@@ -14,6 +14,12 @@
 use super::program::{Bit, BitInfo, FieldId, Literal};
 use crate::types::hash::Map;
 
+/// Stands between texts that are scanned in one piece. Nothing folded has a capital letter, so
+/// neither a text nor what is looked for has it.
+pub(crate) const BETWEEN: char = 'A';
+
+const SEAM: u8 = BETWEEN as u8;
+
 /// Whether a scan looks for a text; if not, it is a late test.
 pub(crate) fn is_scanned(text: &str) -> bool {
     match text.len() {
@@ -25,13 +31,18 @@ pub(crate) fn is_scanned(text: &str) -> bool {
 
 /// The bytes of a gram of most texts.
 const GRAM: usize = 4;
-/// How many bytes a scan for keywords goes on at a time. It misses none: a keyword is filed under
-/// as many grams in a row, and one of them stands where the scan looks.
+/// How many bytes a scan goes on at a time that looks for long texts only. It misses none: such a
+/// text is filed under as many grams in a row, and one of them stands where the scan looks.
 const STRIDE: usize = 4;
 /// The shortest text that can be filed so.
 pub(crate) const STRIDE_MIN: usize = GRAM + STRIDE - 1;
-/// How many bits of the map there are for each text, at least.
+/// The same for texts that are not so long, filed under grams of three bytes.
+const SHORT_STRIDE: usize = 2;
+pub(crate) const SHORT_STRIDE_MIN: usize = 3 + SHORT_STRIDE - 1;
+/// How many bits of a map there are for each gram, at least.
 const SPARSE: usize = 24;
+/// How many words a map has, at least.
+const MAP_WORDS_MIN: usize = 128;
 /// How many places of a value are asked about before the answers are looked at.
 const CHUNK: usize = 255;
 
@@ -48,9 +59,11 @@ pub(crate) struct Scan {
     whole: Map<Box<str>, Mark>,
     /// The lengths of `whole`, those of 63 bytes and more as one.
     whole_lengths: u64,
-    /// Texts of at least [`STRIDE_MIN`] bytes, for keywords only: theirs is the longest way.
+    /// All texts, where none is shorter than [`STRIDE_MIN`] bytes; then the others are empty.
     strides: Grams<4, STRIDE>,
-    /// Texts of four bytes and more.
+    /// All texts, where none is shorter than [`SHORT_STRIDE_MIN`] bytes.
+    short_strides: Grams<3, SHORT_STRIDE>,
+    /// Texts of four bytes and more. Its map is that of `threes`, too.
     fours: Grams<4>,
     /// Texts of three bytes.
     threes: Grams<3>,
@@ -61,7 +74,7 @@ pub(crate) struct Scan {
 /// Texts filed under `S` grams of `N` bytes.
 #[derive(Debug, Default)]
 struct Grams<const N: usize, const S: usize = 1> {
-    map: BitMap,
+    map: BitMap<N>,
     /// By how much a hash is shifted to be a place in `slots`.
     slot_shift: u32,
     /// Each gram at the first free place from that of its hash on. At least half of the places
@@ -73,34 +86,49 @@ struct Grams<const N: usize, const S: usize = 1> {
     texts: Vec<u8>,
 }
 
-/// Whether any text is filed under a hash: a bit for each of a number of ranges of hashes.
+/// Whether any text is filed under a gram of `N` bytes, perhaps: a bit for each range of hashes.
+///
+/// Of grams of four bytes, the first three choose the word and the fourth the bit of it. So one
+/// look can answer for grams of three bytes, too: they have all bits of a word.
 #[derive(Debug, Default)]
-struct BitMap {
+struct BitMap<const N: usize> {
     words: Vec<u64>,
-    places: u64,
+    /// By how much a hash is shifted to be a place in `words`.
+    shift: u32,
 }
 
-impl BitMap {
+impl<const N: usize> BitMap<N> {
     fn new(texts: usize) -> Self {
-        let places = (texts * SPARSE).next_multiple_of(64);
-        BitMap { words: vec![0; places / 64], places: places as u64 }
+        let words = (texts * SPARSE / 64).max(MAP_WORDS_MIN).next_power_of_two();
+        BitMap { words: vec![0; words], shift: 32 - words.trailing_zeros() }
+    }
+
+    /// The word of a gram, and by how much it is shifted for its bit.
+    #[inline]
+    fn place(&self, gram: u32) -> (usize, u32) {
+        if N == 4 {
+            return ((hash(gram << 8) >> self.shift) as usize, gram >> 24);
+        }
+        let hash = hash(gram);
+        ((hash >> self.shift) as usize, hash >> (self.shift - 6))
     }
 
     #[inline]
-    fn place(&self, hash: u32) -> (usize, u64) {
-        let place = u64::from(hash).wrapping_mul(self.places) >> 32;
-        ((place >> 6) as usize, place & 63)
+    fn has(&self, gram: u32) -> bool {
+        let (word, bit) = self.place(gram);
+        self.words[word].wrapping_shr(bit) & 1 != 0
     }
 
-    #[inline]
-    fn has(&self, hash: u32) -> bool {
-        let (word, bit) = self.place(hash);
-        self.words[word] >> bit & 1 != 0
+    fn add(&mut self, gram: u32) {
+        let (word, bit) = self.place(gram);
+        self.words[word] |= 1u64.wrapping_shl(bit);
     }
 
-    fn add(&mut self, hash: u32) {
-        let (word, bit) = self.place(hash);
-        self.words[word] |= 1 << bit;
+    /// Adds a gram of three bytes to a map of grams of four.
+    fn add_shorter(&mut self, gram: u32) {
+        debug_assert_eq!(N, 4, "only there three bytes choose a word");
+        let (word, _) = self.place(gram);
+        self.words[word] = u64::MAX;
     }
 }
 
@@ -204,17 +232,24 @@ impl Scan {
             texts[info.field.index()].push((text, way, mark));
         }
         for (field, (scan, texts)) in scans.iter_mut().zip(texts).enumerate() {
-            if field == FieldId::KEYWORDS.index() {
-                scan.strides = Grams::new(texts);
-                continue;
+            match texts.iter().map(|(text, ..)| text.len()).min() {
+                Some(STRIDE_MIN..) => {
+                    scan.strides = Grams::new(texts, &[]);
+                    continue;
+                }
+                Some(SHORT_STRIDE_MIN..) if (FieldId(field as u16)).is_keywords() => {
+                    scan.short_strides = Grams::new(texts, &[]);
+                    continue;
+                }
+                _ => {}
             }
             let of_length = |wanted: usize| {
                 let has = |text: &str| text.len().min(GRAM) == wanted;
                 texts.iter().filter(|(text, ..)| has(text)).copied().collect()
             };
-            scan.fours = Grams::new(of_length(4));
-            scan.threes = Grams::new(of_length(3));
-            scan.twos = Grams::new(of_length(2));
+            scan.threes = Grams::new(of_length(3), &[]);
+            scan.fours = Grams::new(of_length(4), &scan.threes.slots);
+            scan.twos = Grams::new(of_length(2), &[]);
         }
         scans
     }
@@ -222,6 +257,13 @@ impl Scan {
     /// Calls `set` for each bit that this folded value sets; perhaps more than once.
     #[inline]
     pub(crate) fn scan(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
+        self.scan_whole(folded, &mut set);
+        self.scan_parts(folded, passed, set);
+    }
+
+    /// That it is there, and what it is as a whole.
+    #[inline]
+    pub(crate) fn scan_whole(&self, folded: &str, mut set: impl FnMut(Mark)) {
         if let Some(mark) = self.present {
             set(mark);
         }
@@ -229,9 +271,24 @@ impl Scan {
         if perhaps && let Some(mark) = self.whole.get(folded) {
             set(*mark);
         }
+    }
+
+    /// Whether [`scan_whole`](Scan::scan_whole) can set anything.
+    #[inline]
+    pub(crate) fn asks_for_whole(&self) -> bool {
+        self.present.is_some() || self.whole_lengths != 0
+    }
+
+    /// What it has in it, begins with and ends with. It may be several values, with [`BETWEEN`]
+    /// between them.
+    #[inline]
+    pub(crate) fn scan_parts(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
         let value = folded.as_bytes();
         if !self.strides.slots.is_empty() {
             self.strides.scan(value, passed, &mut set);
+        }
+        if !self.short_strides.slots.is_empty() {
+            self.short_strides.scan(value, passed, &mut set);
         }
         match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
             (true, true) => {}
@@ -250,7 +307,7 @@ impl Scan {
         each_place::<4, 1>(
             value,
             passed,
-            |four| fours.map.has(hash(four)) | threes.map.has(hash(four & 0x00FF_FFFF)),
+            |four| fours.map.has(four),
             |at, four| {
                 fours.look(value, at, four, set);
                 threes.look(value, at, four & 0x00FF_FFFF, set);
@@ -263,7 +320,11 @@ impl Scan {
 
     /// How many bytes the tables take.
     pub(crate) fn bytes(&self) -> usize {
-        self.strides.bytes() + self.fours.bytes() + self.threes.bytes() + self.twos.bytes()
+        self.strides.bytes()
+            + self.short_strides.bytes()
+            + self.fours.bytes()
+            + self.threes.bytes()
+            + self.twos.bytes()
     }
 }
 
@@ -309,7 +370,8 @@ fn each_place<const N: usize, const S: usize>(
 }
 
 impl<const N: usize, const S: usize> Grams<N, S> {
-    fn new(texts: Vec<(&str, Way, Mark)>) -> Self {
+    /// Files `texts`; the map knows the grams of three bytes in `others`, too.
+    fn new(texts: Vec<(&str, Way, Mark)>, others: &[Slot]) -> Self {
         if texts.is_empty() {
             return Grams::default();
         }
@@ -331,8 +393,12 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         }
         filed.sort_unstable_by_key(|(gram, before, text, way, _)| (*gram, *text, *way, *before));
         let places = (filed.len() * 2).next_power_of_two();
+        let mut map = BitMap::new(filed.len() + others.len() / 2);
+        for slot in others.iter().filter(|slot| slot.first != Slot::FREE) {
+            map.add_shorter(slot.gram);
+        }
         let mut grams = Grams {
-            map: BitMap::new(filed.len()),
+            map,
             slot_shift: 32 - places.trailing_zeros(),
             slots: vec![Slot { gram: 0, first: Slot::FREE }; places],
             entries: Vec::with_capacity(filed.len()),
@@ -344,7 +410,7 @@ impl<const N: usize, const S: usize> Grams<N, S> {
             if previous == Some(gram) {
                 grams.entries.last_mut().expect("the previous one").last = false;
             } else {
-                grams.map.add(hash(gram));
+                grams.map.add(gram);
                 let mut place = (hash(gram) >> grams.slot_shift) as usize;
                 while grams.slots[place].first != Slot::FREE {
                     place = (place + 1) % places;
@@ -364,7 +430,7 @@ impl<const N: usize, const S: usize> Grams<N, S> {
     }
 
     fn scan(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
-        let may = |gram| self.map.has(hash(gram));
+        let may = |gram| self.map.has(gram);
         each_place::<N, S>(value, passed, may, |at, gram| self.look(value, at, gram, set));
     }
 
@@ -393,8 +459,8 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         let end = start + usize::from(entry.len);
         let placed = match entry.way {
             Way::Anywhere => end <= value.len(),
-            Way::AtStart => start == 0 && end <= value.len(),
-            Way::AtEnd => end == value.len(),
+            Way::AtStart => end <= value.len() && (start == 0 || value[start - 1] == SEAM),
+            Way::AtEnd => end == value.len() || value.get(end) == Some(&SEAM),
         };
         if !placed {
             return;
