@@ -13,7 +13,7 @@ pub use super::program::FieldId;
 use super::program::{Atom, Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
-use super::scan::{Mark, Scan};
+use super::scan::{Mark, PASSED, Scan};
 use crate::types::hash::Map;
 
 /// The most rules of a set.
@@ -24,6 +24,9 @@ pub const FILTERS_MAX: usize = 10_000;
 pub const FIELDS_MAX: usize = 60_000;
 /// The largest program of one rule, in steps.
 pub const STEPS_MAX: usize = 1 << 18;
+
+/// Of fewer texts no part is told that would be common.
+const COMMON_TEXTS_MIN: u32 = 16;
 
 /// What a rule set is compiled with.
 #[derive(Clone, Debug)]
@@ -460,6 +463,7 @@ impl Compiler<'_> {
             exprs.push(expr);
         }
         count_uses(&mut builder, &exprs);
+        count_common(&mut builder, self.set.fields.list.len());
         for expr in &mut exprs {
             builder.order(expr);
             let guard = guard_of(&mut builder, expr);
@@ -563,6 +567,30 @@ fn count_uses(builder: &mut Builder, exprs: &[Expr]) {
             }
             builder.bits[bit as usize].uses += 1;
         }
+    }
+}
+
+/// Finds out in how many of the texts that are looked for in a field each of them would be found.
+fn count_common(builder: &mut Builder, fields: usize) {
+    let scans = Scan::of_fields(&builder.bits, fields, |bit| Mark::new(bit, false, false));
+    let mut found_in = vec![0u32; builder.bits.len()];
+    let mut last = vec![Bit::MAX; builder.bits.len()];
+    let mut texts = vec![0u32; fields];
+    let mut passed = PASSED;
+    for (bit, info) in builder.bits.iter().enumerate() {
+        let Some(text) = info.literal.text() else { continue };
+        texts[info.field.index()] += 1;
+        scans[info.field.index()].scan(text.as_bytes(), &mut passed, |mark| {
+            let found = mark.bit() as usize;
+            if found != bit && last[found] != bit as Bit {
+                last[found] = bit as Bit;
+                found_in[found] += 1;
+            }
+        });
+    }
+    for (info, found_in) in builder.bits.iter_mut().zip(found_in) {
+        let texts = texts[info.field.index()].max(COMMON_TEXTS_MIN);
+        info.common = f64::from(found_in) / f64::from(texts);
     }
 }
 

@@ -5,7 +5,6 @@
 //! guards; their programs run over the bits, scanning further fields and running late tests only
 //! when they get there. Nothing is allocated but for rules that match.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::compile::{FieldId, RuleIndex, RuleSet};
@@ -14,15 +13,15 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::{BETWEEN, Fields, Mark, PASSED, Passed};
-use super::value::fold_into;
+use super::scan::{Fields, Mark, PASSED, Passed};
 use crate::types::hash::Map;
+
+mod texts;
+
+use texts::{Texts, text};
 
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
 const VIEW_SETS_MAX: usize = 4096;
-
-/// How many bytes of room for folded text are kept from record to record.
-const FOLDED_KEPT: usize = 1 << 20;
 
 /// Matches records against a rule set. Each worker has its own.
 #[derive(Debug)]
@@ -186,11 +185,7 @@ struct Scratch {
     late_list: Vec<u32>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
-    /// The folded texts of what was scanned, one after the other, and whose they are.
-    folded: String,
-    texts: Vec<(FieldId, Range<usize>)>,
-    /// Those of them in which keywords are looked for, and the piece that they make.
-    keywords: Option<(Range<usize>, Range<usize>)>,
+    texts: Texts,
     digits: String,
     passed: Passed,
     counters: Counters,
@@ -213,26 +208,31 @@ fn set_mark(
     mark: Mark,
 ) {
     let bit = mark.bit();
-    let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
-    if bits[word] & mask != 0 {
+    if !set_bit(bits, set, bit) {
         return;
     }
-    bits[word] |= mask;
-    set.push(bit);
     if mark.wakes() {
         waking.push(bit);
     }
-    if !mark.is_listed() {
-        return;
-    }
-    for list in rules.member_of.row(bit as usize) {
-        let (word, mask) = (*list as usize / 64, 1u64 << (list % 64));
-        if bits[word] & mask == 0 {
-            bits[word] |= mask;
-            set.push(*list);
-            waking.push(*list);
+    if mark.is_listed() {
+        for list in rules.member_of.row(bit as usize) {
+            if set_bit(bits, set, *list) {
+                waking.push(*list);
+            }
         }
     }
+}
+
+/// Sets a bit; whether it was not set before.
+#[inline]
+fn set_bit(bits: &mut [u64], set: &mut Vec<Bit>, bit: Bit) -> bool {
+    let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
+    let fresh = bits[word] & mask == 0;
+    if fresh {
+        bits[word] |= mask;
+        set.push(bit);
+    }
+    fresh
 }
 
 impl Scratch {
@@ -247,9 +247,7 @@ impl Scratch {
             late: vec![Outcome::Unknown; rules.lates.len()],
             late_list: Vec::new(),
             regexes: rules.regexes.clone(),
-            folded: String::new(),
-            texts: Vec::new(),
-            keywords: None,
+            texts: Texts::new(rules.field_count()),
             digits: String::new(),
             passed: PASSED,
             counters: Counters::default(),
@@ -267,10 +265,7 @@ impl Scratch {
         for late in self.late_list.drain(..) {
             self.late[late as usize] = Outcome::Unknown;
         }
-        self.folded.clear();
-        self.folded.shrink_to(FOLDED_KEPT);
         self.texts.clear();
-        self.keywords = None;
     }
 
     fn run(
@@ -308,101 +303,65 @@ impl Scratch {
     /// Scans what guards are about: each value once, and all texts in one piece for keywords.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
-        if !route.keywords {
-            for field in record.fields.iter().filter(|field| route.fields.has(field.id)) {
-                self.fold_and_scan(rules, field.id, &field.value);
+        self.texts.begin(&route.fields);
+        if route.keywords {
+            self.texts.fold_keywords(record);
+            for text in 0..self.texts.len() {
+                self.scan_if(rules, route, text);
             }
-            return;
-        }
-        self.fold_keyword_texts(record);
-        for at in 0..self.texts.len() {
-            let (field, text) = self.texts[at].clone();
-            if route.fields.has(field) {
-                self.scan(rules, field, text);
-            }
-        }
-        for field in FieldId::ALL_KEYWORDS {
-            if route.fields.has(field) {
-                self.scan_keywords(rules, field);
+            for field in FieldId::ALL_KEYWORDS {
+                if route.fields.has(field) {
+                    self.scan_keywords(rules, field);
+                }
             }
         }
-        for field in record.fields.iter().filter(|field| route.fields.has(field.id)) {
-            if !matches!(field.value, Value::Text(_)) {
-                self.fold_and_scan(rules, field.id, &field.value);
+        for field in &record.fields {
+            let folded = route.keywords && matches!(field.value, Value::Text(_));
+            if !folded && route.fields.has(field.id) {
+                let text = self.texts.fold(field.id, &field.value);
+                text.into_iter().for_each(|text| self.scan_if(rules, route, text));
             }
         }
     }
 
-    /// Folds the texts in which keywords are looked for, as one piece.
-    fn fold_keyword_texts(&mut self, record: &Record<'_>) {
-        let (first, from) = (self.texts.len(), self.folded.len());
-        let fields = record.fields.iter().map(|field| (field.id, field.value));
-        let message = Some(record.message).filter(|message| !message.is_empty());
-        let message = message.map(|message| (FieldId::UNKNOWN, Value::Text(message)));
-        for (field, value) in fields.chain(message) {
-            let Value::Text(text) = value else { continue };
-            let start = self.folded.len();
-            fold_into(text, &mut self.folded);
-            self.texts.push((field, start..self.folded.len()));
-            self.folded.push(BETWEEN);
-        }
-        self.keywords = Some((first..self.texts.len(), from..self.folded.len()));
-    }
-
-    /// Looks for keywords in the texts that were folded for that.
-    fn scan_keywords(&mut self, rules: &RuleSet, field: FieldId) {
-        let Some((texts, piece)) = self.keywords.clone() else { return };
+    /// Scans a text for guards if it is of a field that they are about.
+    #[inline]
+    fn scan_if(&mut self, rules: &RuleSet, route: &Route, text: usize) {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        let (field, text) = self.texts.get(text);
+        if route.fields.has(field) {
+            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
+                set_mark(rules, bits, set, waking, mark);
+            });
+        }
+    }
+
+    /// Looks for keywords.
+    fn scan_keywords(&mut self, rules: &RuleSet, field: FieldId) {
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        let mut set = |mark| set_mark(rules, bits, set, waking, mark);
         let scan = &rules.scans[field.index()];
         if scan.asks_for_whole() {
-            for (_, text) in &self.texts[texts] {
-                scan.scan_whole(&self.folded[text.clone()], |mark| {
-                    set_mark(rules, bits, set, waking, mark);
-                });
-            }
+            self.texts.of_keywords().for_each(|text| scan.scan_whole(text, &mut set));
         }
-        scan.scan_parts(&self.folded[piece], &mut self.passed, |mark| {
-            set_mark(rules, bits, set, waking, mark);
-        });
+        scan.scan_parts(self.texts.keywords_piece(), &mut self.passed, set);
     }
 
-    /// Scans a field that no guard is about, now that a program asks for it.
+    /// Scans a field that no guard of a rule for the record's views is about, now that a program
+    /// asks for it.
     #[cold]
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
+        self.texts.want(field, record);
         if field.is_keywords() {
-            if self.keywords.is_none() {
-                self.fold_keyword_texts(record);
-            }
             return self.scan_keywords(rules, field);
         }
-        for value in record.fields.iter().filter(|value| value.id == field) {
-            self.fold_and_scan(rules, field, &value.value);
-        }
-    }
-
-    #[inline]
-    fn fold_and_scan(&mut self, rules: &RuleSet, field: FieldId, value: &Value<'_>) {
-        let Some(text) = self.fold(value) else { return };
-        self.texts.push((field, text.clone()));
-        self.scan(rules, field, text);
-    }
-
-    /// Appends the folded text of a value to `folded`.
-    #[inline]
-    fn fold(&mut self, value: &Value<'_>) -> Option<Range<usize>> {
-        let start = self.folded.len();
-        let text = value.text(&mut self.digits)?;
-        fold_into(text, &mut self.folded);
-        Some(start..self.folded.len())
-    }
-
-    #[inline]
-    fn scan(&mut self, rules: &RuleSet, field: FieldId, text: Range<usize>) {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        let scan = &rules.scans[field.index()];
-        let folded = &self.folded[text];
-        scan.scan(folded, &mut self.passed, |mark| set_mark(rules, bits, set, waking, mark));
+        for text in self.texts.of(field) {
+            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
+                set_mark(rules, bits, set, waking, mark);
+            });
+        }
     }
 
     #[inline]
@@ -472,15 +431,18 @@ impl Scratch {
             LateTest::Null => return is_null(rules, late.field, record),
             LateTest::Exists => return exists(rules, late.field, record),
             LateTest::Folded(glob) => {
-                self.see(rules, late.field, record);
-                return self.texts_of(late.field).any(|text| glob.fits(text));
+                self.texts.want(late.field, record);
+                return match late.field {
+                    FieldId::KEYWORDS => self.texts.of_keywords().any(|own| glob.fits(text(own))),
+                    field => self.texts.of(field).any(|own| glob.fits(text(own))),
+                };
             }
             LateTest::Field(other, relation) => {
-                self.see(rules, late.field, record);
-                self.see(rules, *other, record);
-                let mut own = self.texts_of(late.field);
-                return own
-                    .any(|own| self.texts_of(*other).any(|other| relation.holds(own, other)));
+                self.texts.want(late.field, record);
+                self.texts.want(*other, record);
+                let holds = |own, other| relation.holds(text(own), text(other));
+                let mut own = self.texts.of(late.field);
+                return own.any(|own| self.texts.of(*other).any(|other| holds(own, other)));
             }
             _ => {}
         }
@@ -489,14 +451,6 @@ impl Scratch {
         }
         let mut own = record.fields.iter().filter(|field| field.id == late.field);
         own.any(|field| self.value(late, &field.value))
-    }
-
-    /// The folded texts of a field that was scanned.
-    fn texts_of(&self, field: FieldId) -> impl Iterator<Item = &str> {
-        let keywords = self.keywords.as_ref().filter(|_| field.is_keywords());
-        let texts = keywords.map_or(&self.texts[..], |(texts, _)| &self.texts[texts.clone()]);
-        let own = texts.iter().filter(move |(known, _)| *known == field || field.is_keywords());
-        own.map(|(_, text)| &self.folded[text.clone()])
     }
 
     /// What a late test says of one value.

@@ -62,6 +62,19 @@ pub(crate) enum Literal {
     OneOf(Vec<Bit>),
 }
 
+impl Literal {
+    /// The text that is looked for.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Literal::Contains(text)
+            | Literal::Starts(text)
+            | Literal::Ends(text)
+            | Literal::Is(text) => Some(text),
+            Literal::Present | Literal::OneOf(_) => None,
+        }
+    }
+}
+
 /// A predicate bit.
 #[derive(Clone, Debug)]
 pub(crate) struct BitInfo {
@@ -69,6 +82,8 @@ pub(crate) struct BitInfo {
     pub(crate) literal: Literal,
     /// How many rules ask it.
     pub(crate) uses: u32,
+    /// Of the texts that rules look for in the field, the part in which it would be found.
+    pub(crate) common: f64,
 }
 
 /// A test that no scan decides.
@@ -107,6 +122,9 @@ pub(crate) enum Atom {
 
 /// How likely it is that a record has a field that a rule for its log source asks for.
 const PRESENT: f64 = 0.9;
+
+/// What it costs every record to look for one more text, in chances that a rule is woken.
+const TEXT_PRICE: f64 = 0.002;
 
 fn present(field: FieldId) -> Option<(Vec<Atom>, f64)> {
     Some((vec![Atom::Present(field)], PRESENT))
@@ -212,7 +230,7 @@ impl Builder {
             return *bit;
         }
         let bit = self.bits.len() as Bit;
-        self.bits.push(BitInfo { field, literal: key.1.clone(), uses: 0 });
+        self.bits.push(BitInfo { field, literal: key.1.clone(), uses: 0, common: 0.0 });
         self.known_bits.insert(key, bit);
         bit
     }
@@ -290,7 +308,8 @@ impl Builder {
     }
 
     /// How likely it is that a record which has the field has the bit set: a rough guess that only
-    /// has to order. Longer is rarer; what many rules ask is common in what they are made for.
+    /// has to order. Longer is rarer; what many rules ask is common in what they are made for, and
+    /// so is what many of the texts that they ask for have in them (`.exe`, `\\windows\\`).
     pub(crate) fn chance(&self, bit: Bit) -> f64 {
         let info = &self.bits[bit as usize];
         let by_length = |base: f64, each: f64, least: f64, text: &str| {
@@ -306,9 +325,9 @@ impl Builder {
         };
         let popular = match info.literal {
             Literal::OneOf(_) => 1.0,
-            _ => f64::from(info.uses.max(1)).sqrt(),
+            _ => f64::from(info.uses.max(1)).cbrt(),
         };
-        (alone * popular).min(0.95)
+        (alone * popular).max(info.common).min(0.95)
     }
 
     /// Chance that it holds, and cost of finding out in nanoseconds.
@@ -381,15 +400,15 @@ impl Builder {
         parts.extend(keyed.into_iter().map(|(_, part)| part));
     }
 
-    /// Atoms of which one holds whenever `expr` does, and how likely one of them is; `None` if it
-    /// can hold with none.
+    /// Atoms of which one holds whenever `expr` does, and their price; `None` if it can hold with
+    /// none.
     pub(crate) fn guard(&self, expr: &Expr) -> Option<(Vec<Atom>, f64)> {
         match expr {
-            Expr::Bit(bit) => Some((vec![Atom::Bit(*bit)], self.chance(*bit))),
+            Expr::Bit(bit) => Some((vec![Atom::Bit(*bit)], self.price(*bit))),
             Expr::Late(number) => {
                 let late = &self.lates[*number as usize];
                 if !late.armed.is_empty() {
-                    let chance = late.armed.iter().map(|bit| self.chance(*bit)).sum();
+                    let chance = late.armed.iter().map(|bit| self.price(*bit)).sum();
                     let atoms = late.armed.iter().map(|bit| Atom::Bit(*bit));
                     return Some((atoms.collect(), chance));
                 }
@@ -407,6 +426,16 @@ impl Builder {
             Expr::AtLeast(..) => Some((Vec::new(), 0.0)),
             Expr::Not(part) => self.guard_of_not(part),
         }
+    }
+
+    /// What a bit in a guard costs every record: that it wakes the rule, and that its texts are
+    /// looked for, in chances.
+    fn price(&self, bit: Bit) -> f64 {
+        let texts = match &self.bits[bit as usize].literal {
+            Literal::OneOf(members) => members.len(),
+            _ => 1,
+        };
+        self.chance(bit) + TEXT_PRICE * texts as f64
     }
 
     /// The guard of what holds when `part` does not.

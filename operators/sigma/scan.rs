@@ -14,11 +14,8 @@
 use super::program::{Bit, BitInfo, FieldId, Literal};
 use crate::types::hash::Map;
 
-/// Stands between texts that are scanned in one piece. Nothing folded has a capital letter, so
-/// neither a text nor what is looked for has it.
-pub(crate) const BETWEEN: char = 'A';
-
-const SEAM: u8 = BETWEEN as u8;
+/// Stands between texts that are scanned in one piece: a byte that no text has.
+pub(crate) const BETWEEN: u8 = 0xFF;
 
 /// Whether a scan looks for a text; if not, it is a late test.
 pub(crate) fn is_scanned(text: &str) -> bool {
@@ -40,7 +37,7 @@ pub(crate) const STRIDE_MIN: usize = GRAM + STRIDE - 1;
 const SHORT_STRIDE: usize = 2;
 pub(crate) const SHORT_STRIDE_MIN: usize = 3 + SHORT_STRIDE - 1;
 /// How many bits of a map there are for each gram, at least.
-const SPARSE: usize = 24;
+const SPARSE: usize = 64;
 /// How many words a map has, at least.
 const MAP_WORDS_MIN: usize = 128;
 /// How many places of a value are asked about before the answers are looked at.
@@ -56,7 +53,7 @@ pub(crate) const PASSED: Passed = [0; CHUNK + 1];
 pub(crate) struct Scan {
     /// Set when the field has a value other than null.
     pub(crate) present: Option<Mark>,
-    whole: Map<Box<str>, Mark>,
+    whole: Map<Box<[u8]>, Mark>,
     /// The lengths of `whole`, those of 63 bytes and more as one.
     whole_lengths: u64,
     /// All texts, where none is shorter than [`STRIDE_MIN`] bytes; then the others are empty.
@@ -220,7 +217,7 @@ impl Scan {
                 }
                 Literal::Is(text) => {
                     scan.whole_lengths |= 1 << text.len().min(63);
-                    scan.whole.insert(text.as_str().into(), mark);
+                    scan.whole.insert(text.as_bytes().into(), mark);
                     continue;
                 }
                 Literal::OneOf(_) => continue,
@@ -256,14 +253,14 @@ impl Scan {
 
     /// Calls `set` for each bit that this folded value sets; perhaps more than once.
     #[inline]
-    pub(crate) fn scan(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
+    pub(crate) fn scan(&self, folded: &[u8], passed: &mut Passed, mut set: impl FnMut(Mark)) {
         self.scan_whole(folded, &mut set);
         self.scan_parts(folded, passed, set);
     }
 
     /// That it is there, and what it is as a whole.
     #[inline]
-    pub(crate) fn scan_whole(&self, folded: &str, mut set: impl FnMut(Mark)) {
+    pub(crate) fn scan_whole(&self, folded: &[u8], mut set: impl FnMut(Mark)) {
         if let Some(mark) = self.present {
             set(mark);
         }
@@ -282,8 +279,7 @@ impl Scan {
     /// What it has in it, begins with and ends with. It may be several values, with [`BETWEEN`]
     /// between them.
     #[inline]
-    pub(crate) fn scan_parts(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
-        let value = folded.as_bytes();
+    pub(crate) fn scan_parts(&self, value: &[u8], passed: &mut Passed, mut set: impl FnMut(Mark)) {
         if !self.strides.slots.is_empty() {
             self.strides.scan(value, passed, &mut set);
         }
@@ -296,7 +292,7 @@ impl Scan {
             (true, false) => self.threes.scan(value, passed, &mut set),
             (false, false) => self.scan_both(value, passed, &mut set),
         }
-        if !self.twos.slots.is_empty() && !folded.is_ascii() {
+        if !self.twos.slots.is_empty() && !value.is_ascii() {
             self.twos.scan(value, passed, &mut set);
         }
     }
@@ -353,13 +349,28 @@ fn each_place<const N: usize, const S: usize>(
     may: impl Fn(u32) -> bool,
     mut look: impl FnMut(usize, u32),
 ) {
+    // Eight bytes at a time hold so many places.
+    let in_block = (8 - N) / S + 1;
     let mut from = 0;
     while from + N <= value.len() {
         let chunk = &value[from..value.len().min(from + CHUNK * S + N - 1)];
-        let mut count = 0u8;
-        for (step, window) in chunk.windows(N).step_by(S).take(CHUNK).enumerate() {
-            passed[usize::from(count)] = step as u8;
-            count = count.wrapping_add(u8::from(may(gram::<N>(window))));
+        let (mut count, mut step, mut at) = (0u8, 0u8, 0);
+        let mut ask = |step: u8, gram: u32| {
+            passed[usize::from(count)] = step;
+            count = count.wrapping_add(u8::from(may(gram)));
+        };
+        while let Some(block) = chunk[at..].first_chunk::<8>() {
+            let block = u64::from_le_bytes(*block);
+            for place in 0..in_block {
+                let four = (block >> (8 * S * place)) as u32;
+                ask(step, if N == 4 { four } else { four & ((1 << (8 * N)) - 1) });
+                step = step.wrapping_add(1);
+            }
+            at += in_block * S;
+        }
+        while at + N <= chunk.len() {
+            ask(step, gram::<N>(&chunk[at..]));
+            (step, at) = (step.wrapping_add(1), at + S);
         }
         for step in &passed[..usize::from(count)] {
             let at = usize::from(*step) * S;
@@ -459,8 +470,8 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         let end = start + usize::from(entry.len);
         let placed = match entry.way {
             Way::Anywhere => end <= value.len(),
-            Way::AtStart => end <= value.len() && (start == 0 || value[start - 1] == SEAM),
-            Way::AtEnd => end == value.len() || value.get(end) == Some(&SEAM),
+            Way::AtStart => end <= value.len() && (start == 0 || value[start - 1] == BETWEEN),
+            Way::AtEnd => end == value.len() || value.get(end) == Some(&BETWEEN),
         };
         if !placed {
             return;
@@ -520,7 +531,12 @@ mod tests {
         let mut bits = Vec::new();
         for word in words {
             for literal in [Literal::Contains, Literal::Starts, Literal::Ends, Literal::Is] {
-                bits.push(BitInfo { field, literal: literal((*word).to_owned()), uses: 1 });
+                bits.push(BitInfo {
+                    field,
+                    literal: literal((*word).to_owned()),
+                    uses: 1,
+                    common: 0.0,
+                });
             }
         }
         let scans = Scan::of_fields(&bits, field.index() + 1, |bit| {
@@ -535,7 +551,7 @@ mod tests {
         }
         for value in &values {
             let mut found = std::collections::BTreeSet::new();
-            scans[field.index()].scan(value, &mut { PASSED }, |mark| {
+            scans[field.index()].scan(value.as_bytes(), &mut { PASSED }, |mark| {
                 found.insert(mark.bit());
             });
             for (bit, info) in bits.iter().enumerate() {
