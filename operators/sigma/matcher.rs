@@ -13,7 +13,7 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::{Fields, Mark, PASSED, Passed};
+use super::scan::{Fields, Mark, PASSED, Passed, Scan};
 use crate::types::hash::Map;
 
 mod texts;
@@ -21,7 +21,7 @@ mod texts;
 use texts::{Texts, text};
 
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
-const VIEW_SETS_MAX: usize = 4096;
+const VIEW_SETS_MAX: usize = 1024;
 
 /// Matches records against a rule set. Each worker has its own.
 #[derive(Debug)]
@@ -92,8 +92,8 @@ struct Route {
     applies: Vec<u64>,
     /// The fields that guards of these rules are about.
     fields: Fields,
-    /// Whether guards are about keywords.
-    keywords: bool,
+    /// The scans for keywords of these rules; none if they have no keywords.
+    keywords: Vec<Scan>,
     /// Rules without a guard.
     always: Vec<u32>,
 }
@@ -147,7 +147,7 @@ impl Route {
             idle: true,
             applies: vec![0; rules.len().div_ceil(64)],
             fields: Fields::none(rules.field_count()),
-            keywords: false,
+            keywords: Vec::new(),
             always: Vec::new(),
         };
         for (rule, source) in rules.sources.iter().enumerate() {
@@ -162,7 +162,11 @@ impl Route {
                 route.always.push(rule as u32);
             }
         }
-        route.keywords = FieldId::ALL_KEYWORDS.iter().any(|field| route.fields.has(*field));
+        let applies = (0..rules.len()).filter(|rule| satisfied[usize::from(rules.sources[*rule])]);
+        route.keywords = rules.keyword_scans(applies);
+        if !route.keywords.is_empty() {
+            FieldId::ALL_KEYWORDS.iter().for_each(|field| route.fields.add(*field));
+        }
         route
     }
 }
@@ -304,19 +308,18 @@ impl Scratch {
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
         self.texts.begin(&route.fields);
-        if route.keywords {
+        let keywords = !route.keywords.is_empty();
+        if keywords {
             self.texts.fold_keywords(record);
             for text in 0..self.texts.len() {
                 self.scan_if(rules, route, text);
             }
-            for field in FieldId::ALL_KEYWORDS {
-                if route.fields.has(field) {
-                    self.scan_keywords(rules, field);
-                }
+            for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
+                self.scan_keywords(rules, scan);
             }
         }
         for field in &record.fields {
-            let folded = route.keywords && matches!(field.value, Value::Text(_));
+            let folded = keywords && matches!(field.value, Value::Text(_));
             if !folded && route.fields.has(field.id) {
                 let text = self.texts.fold(field.id, &field.value);
                 text.into_iter().for_each(|text| self.scan_if(rules, route, text));
@@ -337,10 +340,9 @@ impl Scratch {
     }
 
     /// Looks for keywords.
-    fn scan_keywords(&mut self, rules: &RuleSet, field: FieldId) {
+    fn scan_keywords(&mut self, rules: &RuleSet, scan: &Scan) {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let mut set = |mark| set_mark(rules, bits, set, waking, mark);
-        let scan = &rules.scans[field.index()];
         if scan.asks_for_whole() {
             self.texts.of_keywords().for_each(|text| scan.scan_whole(text, &mut set));
         }
@@ -353,9 +355,7 @@ impl Scratch {
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
         self.texts.want(field, record);
-        if field.is_keywords() {
-            return self.scan_keywords(rules, field);
-        }
+        debug_assert!(!field.is_keywords(), "whoever asks for keywords has scanned for them");
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         for text in self.texts.of(field) {
             rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
@@ -414,10 +414,7 @@ impl Scratch {
         }
         let late = &rules.lates[number as usize];
         let armed = late.armed.is_empty() || {
-            match late.field.is_keywords() {
-                true => FieldId::ALL_KEYWORDS.iter().for_each(|own| self.see(rules, *own, record)),
-                false => self.see(rules, late.field, record),
-            }
+            self.see(rules, late.field, record);
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
         let holds = armed && self.test(rules, late, record);

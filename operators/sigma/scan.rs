@@ -40,6 +40,8 @@ pub(crate) const SHORT_STRIDE_MIN: usize = 3 + SHORT_STRIDE - 1;
 const SPARSE: usize = 64;
 /// How many words a map has, at least.
 const MAP_WORDS_MIN: usize = 128;
+/// How many it has at most: a place has 24 bits.
+const MAP_WORDS_MAX: usize = 1 << 24;
 /// How many places of a value are asked about before the answers are looked at.
 const CHUNK: usize = 255;
 
@@ -89,31 +91,60 @@ struct Grams<const N: usize, const S: usize = 1> {
 /// look can answer for grams of three bytes, too: they have all bits of a word.
 #[derive(Debug, Default)]
 struct BitMap<const N: usize> {
+    /// A power of two of them.
     words: Vec<u64>,
-    /// By how much a hash is shifted to be a place in `words`.
-    shift: u32,
 }
 
 impl<const N: usize> BitMap<N> {
-    fn new(texts: usize) -> Self {
-        let words = (texts * SPARSE / 64).max(MAP_WORDS_MIN).next_power_of_two();
-        BitMap { words: vec![0; words], shift: 32 - words.trailing_zeros() }
+    fn new(grams: usize) -> Self {
+        let words = (grams * SPARSE / 64).clamp(MAP_WORDS_MIN, MAP_WORDS_MAX).next_power_of_two();
+        BitMap { words: vec![0; words] }
     }
 
     /// The word of a gram, and by how much it is shifted for its bit.
     #[inline]
     fn place(&self, gram: u32) -> (usize, u32) {
-        if N == 4 {
-            return ((hash(gram << 8) >> self.shift) as usize, gram >> 24);
-        }
-        let hash = hash(gram);
-        ((hash >> self.shift) as usize, hash >> (self.shift - 6))
+        let own = if N == 4 { gram & 0x00FF_FFFF } else { gram };
+        let spread = u64::from(own).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = (spread >> 40) as usize & self.words.len().wrapping_sub(1);
+        (word, if N == 4 { gram >> 24 } else { (spread >> 32) as u32 })
     }
 
     #[inline]
     fn has(&self, gram: u32) -> bool {
         let (word, bit) = self.place(gram);
         self.words[word].wrapping_shr(bit) & 1 != 0
+    }
+
+    /// Notes every `S`th place of `chunk` whose gram it has; how many there are.
+    ///
+    /// Without a branch, since which do can not be foreseen. Not inlined: the loop needs all
+    /// registers.
+    #[inline(never)]
+    fn pass<const S: usize>(&self, chunk: &[u8], passed: &mut Passed) -> u8 {
+        // Eight bytes at a time hold so many places.
+        let in_block = (8 - N) / S + 1;
+        let (mut count, mut step) = (0u8, 0u8);
+        let mut ask = |step: u8, gram: u32| {
+            passed[usize::from(count)] = step;
+            count = count.wrapping_add(u8::from(self.has(gram)));
+        };
+        let mut rest = chunk;
+        while let Some(block) = rest.first_chunk::<8>() {
+            let block = u64::from_le_bytes(*block);
+            for place in 0..in_block {
+                let four = (block >> (8 * S * place)) as u32;
+                ask(step, if N == 4 { four } else { four & ((1 << (8 * N)) - 1) });
+                step = step.wrapping_add(1);
+            }
+            rest = &rest[in_block * S..];
+        }
+        while rest.len() >= N {
+            ask(step, gram::<N>(rest));
+            step = step.wrapping_add(1);
+            rest = rest.get(S..).unwrap_or_default();
+        }
+        count
     }
 
     fn add(&mut self, gram: u32) {
@@ -198,17 +229,17 @@ impl Mark {
 }
 
 impl Scan {
-    /// The scan of each field, for the bits of a rule set and what follows from each.
-    pub(crate) fn of_fields(
-        bits: &[BitInfo],
+    /// The scan of each field, for these bits and what follows from each.
+    pub(crate) fn of_fields<'a>(
+        bits: impl Iterator<Item = (Bit, &'a BitInfo)>,
         fields: usize,
         mark: impl Fn(Bit) -> Mark,
     ) -> Vec<Scan> {
         let mut scans: Vec<Scan> = Vec::new();
         scans.resize_with(fields, Scan::default);
         let mut texts: Vec<Vec<(&str, Way, Mark)>> = vec![Vec::new(); fields];
-        for (bit, info) in bits.iter().enumerate() {
-            let mark = mark(bit as Bit);
+        for (bit, info) in bits {
+            let mark = mark(bit);
             let scan = &mut scans[info.field.index()];
             let (text, way) = match &info.literal {
                 Literal::Present => {
@@ -270,6 +301,13 @@ impl Scan {
         }
     }
 
+    /// Whether there is anything to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        let long = self.strides.is_empty() && self.short_strides.is_empty();
+        let short = self.fours.is_empty() && self.threes.is_empty() && self.twos.is_empty();
+        long && short && !self.asks_for_whole()
+    }
+
     /// Whether [`scan_whole`](Scan::scan_whole) can set anything.
     #[inline]
     pub(crate) fn asks_for_whole(&self) -> bool {
@@ -300,15 +338,10 @@ impl Scan {
     /// Looks for texts of three bytes and for longer ones in one pass.
     fn scan_both(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let (fours, threes) = (&self.fours, &self.threes);
-        each_place::<4, 1>(
-            value,
-            passed,
-            |four| fours.map.has(four),
-            |at, four| {
-                fours.look(value, at, four, set);
-                threes.look(value, at, four & 0x00FF_FFFF, set);
-            },
-        );
+        each_place::<4, 1>(value, &fours.map, passed, |at, four| {
+            fours.look(value, at, four, set);
+            threes.look(value, at, four & 0x00FF_FFFF, set);
+        });
         if let Some(at) = value.len().checked_sub(3) {
             threes.look(value, at, gram::<3>(&value[at..]), set);
         }
@@ -339,39 +372,18 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
 }
 
-/// Calls `look` for each `S`th place of `value` whose gram passes `may`.
-///
-/// First the places that pass are noted, without a branch, since which do can not be foreseen.
+/// Calls `look` for each `S`th place of `value` whose gram passes.
 #[inline]
 fn each_place<const N: usize, const S: usize>(
     value: &[u8],
+    map: &BitMap<N>,
     passed: &mut Passed,
-    may: impl Fn(u32) -> bool,
     mut look: impl FnMut(usize, u32),
 ) {
-    // Eight bytes at a time hold so many places.
-    let in_block = (8 - N) / S + 1;
     let mut from = 0;
     while from + N <= value.len() {
         let chunk = &value[from..value.len().min(from + CHUNK * S + N - 1)];
-        let (mut count, mut step, mut at) = (0u8, 0u8, 0);
-        let mut ask = |step: u8, gram: u32| {
-            passed[usize::from(count)] = step;
-            count = count.wrapping_add(u8::from(may(gram)));
-        };
-        while let Some(block) = chunk[at..].first_chunk::<8>() {
-            let block = u64::from_le_bytes(*block);
-            for place in 0..in_block {
-                let four = (block >> (8 * S * place)) as u32;
-                ask(step, if N == 4 { four } else { four & ((1 << (8 * N)) - 1) });
-                step = step.wrapping_add(1);
-            }
-            at += in_block * S;
-        }
-        while at + N <= chunk.len() {
-            ask(step, gram::<N>(&chunk[at..]));
-            (step, at) = (step.wrapping_add(1), at + S);
-        }
+        let count = map.pass::<S>(chunk, passed);
         for step in &passed[..usize::from(count)] {
             let at = usize::from(*step) * S;
             look(from + at, gram::<N>(&chunk[at..]));
@@ -440,9 +452,12 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         grams
     }
 
+    fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     fn scan(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
-        let may = |gram| self.map.has(gram);
-        each_place::<N, S>(value, passed, may, |at, gram| self.look(value, at, gram, set));
+        each_place::<N, S>(value, &self.map, passed, |at, gram| self.look(value, at, gram, set));
     }
 
     /// Compares the texts that are filed under the gram at `at`.
@@ -539,7 +554,8 @@ mod tests {
                 });
             }
         }
-        let scans = Scan::of_fields(&bits, field.index() + 1, |bit| {
+        let all = (0..).zip(&bits);
+        let scans = Scan::of_fields(all, field.index() + 1, |bit| {
             Mark::new(bit, bit % 2 == 0, bit % 3 == 0)
         });
         let mut values = vec![String::new(), "abcdcba".into(), "aaaaa".into(), "xyzzyx".into()];
