@@ -10,10 +10,10 @@ use super::filter::{Filter, Rules};
 use super::logsource::{LogSource, View, Views};
 use super::lower::{Lower, Number};
 pub use super::program::FieldId;
-use super::program::{Atom, Bit, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
+use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
-use super::scan::{Mark, Scan};
+use super::scan::{Mark, PASSED, Scan};
 use crate::types::hash::Map;
 
 /// The most rules of a set.
@@ -24,6 +24,9 @@ pub const FILTERS_MAX: usize = 10_000;
 pub const FIELDS_MAX: usize = 60_000;
 /// The largest program of one rule, in steps.
 pub const STEPS_MAX: usize = 1 << 18;
+
+/// Of fewer texts no part is told that would be common.
+const COMMON_TEXTS_MIN: u32 = 16;
 
 /// What a rule set is compiled with.
 #[derive(Clone, Debug)]
@@ -94,7 +97,11 @@ pub struct RuleSet {
     pub(crate) lists: Vec<Bit>,
     pub(crate) lates: Vec<Late>,
     pub(crate) regexes: Vec<Regex>,
+    /// What is looked for in each field; keywords are not among it.
     pub(crate) scans: Vec<Scan>,
+    /// The bits of keywords, and for each rule those that it asks.
+    pub(crate) keyword_bits: BTreeMap<Bit, BitInfo>,
+    pub(crate) keywords: Vec<Vec<Bit>>,
     /// For each bit, the lists that it is a member of.
     pub(crate) member_of: Rows,
     /// For each bit, the rules that it wakes.
@@ -286,6 +293,25 @@ impl RuleSet {
         self.wakes.len()
     }
 
+    /// A bit and what follows from it.
+    fn mark(&self, bit: Bit) -> Mark {
+        let (lists, rules) = (self.member_of.row(bit as usize), self.wakes.row(bit as usize));
+        Mark::new(bit, !lists.is_empty(), !rules.is_empty())
+    }
+
+    /// The scans for those keywords that some of the rules ask, one for each of
+    /// [`FieldId::ALL_KEYWORDS`]; none where no rule asks for any.
+    pub(crate) fn keyword_scans(&self, rules: impl Iterator<Item = usize>) -> Vec<Scan> {
+        let mut bits: Vec<Bit> = rules.flat_map(|rule| &self.keywords[rule]).copied().collect();
+        bits.sort_unstable();
+        bits.dedup();
+        let infos = bits.iter().map(|bit| (*bit, &self.keyword_bits[bit]));
+        match bits.is_empty() {
+            true => Vec::new(),
+            false => Scan::of_fields(infos, FieldId::RESERVED, |bit| self.mark(bit)),
+        }
+    }
+
     pub(crate) fn field_name(&self, field: FieldId) -> &str {
         &self.fields.list[field.index()]
     }
@@ -459,7 +485,8 @@ impl Compiler<'_> {
             self.set.rules.push(rule);
             exprs.push(expr);
         }
-        count_uses(&mut builder, &exprs);
+        self.set.keywords = count_uses(&mut builder, &exprs);
+        count_common(&mut builder, self.set.fields.list.len());
         for expr in &mut exprs {
             builder.order(expr);
             let guard = guard_of(&mut builder, expr);
@@ -484,11 +511,11 @@ impl Compiler<'_> {
         }
         set.member_of = Rows::new(&member_of);
         set.wakes = Rows::new(&wakes);
-        let mark = |bit: Bit| {
-            let (listed, wakes) = (&member_of[bit as usize], &wakes[bit as usize]);
-            Mark::new(bit, !listed.is_empty(), !wakes.is_empty())
-        };
-        set.scans = Scan::of_fields(&builder.bits, set.fields.list.len(), mark);
+        let all = (0..).zip(&builder.bits);
+        let (keywords, others): (Vec<_>, Vec<_>) =
+            all.partition(|(_, info)| info.field.is_keywords());
+        set.scans = Scan::of_fields(others.into_iter(), set.fields.list.len(), |bit| set.mark(bit));
+        set.keyword_bits = keywords.into_iter().map(|(bit, info)| (bit, info.clone())).collect();
         self.report.literals = builder.bits.len();
         self.report.scan_bytes = set.scans.iter().map(Scan::bytes).sum();
         set.steps = builder.steps;
@@ -540,11 +567,13 @@ impl Compiler<'_> {
     }
 }
 
-/// Counts by how many rules each bit is asked.
-fn count_uses(builder: &mut Builder, exprs: &[Expr]) {
+/// Counts by how many rules each bit is asked. Gives back the keywords that each rule asks.
+fn count_uses(builder: &mut Builder, exprs: &[Expr]) -> Vec<Vec<Bit>> {
     let mut seen_by = vec![u32::MAX; builder.bits.len()];
+    let mut keywords = Vec::with_capacity(exprs.len());
     for (rule, expr) in exprs.iter().enumerate() {
         let rule = rule as u32;
+        let mut own = Vec::new();
         let mut asked: Vec<Bit> = Vec::new();
         expr.leaves(&mut |leaf| match leaf {
             Expr::Bit(bit) => asked.push(*bit),
@@ -558,11 +587,42 @@ fn count_uses(builder: &mut Builder, exprs: &[Expr]) {
             if std::mem::replace(&mut seen_by[bit as usize], rule) == rule {
                 continue;
             }
-            if let Literal::OneOf(members) = &builder.bits[bit as usize].literal {
+            let info = &mut builder.bits[bit as usize];
+            if let Literal::OneOf(members) = &info.literal {
                 asked.extend(members);
             }
-            builder.bits[bit as usize].uses += 1;
+            if info.field.is_keywords() {
+                own.push(bit);
+            }
+            info.uses += 1;
         }
+        keywords.push(own);
+    }
+    keywords
+}
+
+/// Finds out in how many of the texts that are looked for in a field each of them would be found.
+fn count_common(builder: &mut Builder, fields: usize) {
+    let all = (0..).zip(&builder.bits);
+    let scans = Scan::of_fields(all, fields, |bit| Mark::new(bit, false, false));
+    let mut found_in = vec![0u32; builder.bits.len()];
+    let mut last = vec![Bit::MAX; builder.bits.len()];
+    let mut texts = vec![0u32; fields];
+    let mut passed = PASSED;
+    for (bit, info) in builder.bits.iter().enumerate() {
+        let Some(text) = info.literal.text() else { continue };
+        texts[info.field.index()] += 1;
+        scans[info.field.index()].scan(text.as_bytes(), &mut passed, |mark| {
+            let found = mark.bit() as usize;
+            if found != bit && last[found] != bit as Bit {
+                last[found] = bit as Bit;
+                found_in[found] += 1;
+            }
+        });
+    }
+    for (info, found_in) in builder.bits.iter_mut().zip(found_in) {
+        let texts = texts[info.field.index()].max(COMMON_TEXTS_MIN);
+        info.common = f64::from(found_in) / f64::from(texts);
     }
 }
 

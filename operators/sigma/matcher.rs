@@ -5,7 +5,6 @@
 //! guards; their programs run over the bits, scanning further fields and running late tests only
 //! when they get there. Nothing is allocated but for rules that match.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::compile::{FieldId, RuleIndex, RuleSet};
@@ -14,15 +13,15 @@ use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
-use super::scan::{Fields, Mark, PASSED, Passed};
-use super::value::fold_into;
+use super::scan::{Fields, Mark, PASSED, Passed, Scan};
 use crate::types::hash::Map;
 
-/// The most sets of views that a matcher remembers; beyond, it forgets all of them.
-const VIEW_SETS_MAX: usize = 4096;
+mod texts;
 
-/// How many bytes of room for folded text are kept from record to record.
-const FOLDED_KEPT: usize = 1 << 20;
+use texts::{Texts, text};
+
+/// The most sets of views that a matcher remembers; beyond, it forgets all of them.
+const VIEW_SETS_MAX: usize = 1024;
 
 /// Matches records against a rule set. Each worker has its own.
 #[derive(Debug)]
@@ -93,9 +92,8 @@ struct Route {
     applies: Vec<u64>,
     /// The fields that guards of these rules are about.
     fields: Fields,
-    /// Whether guards are about keywords, and about short ones.
-    keywords: bool,
-    short_keywords: bool,
+    /// The scans for keywords of these rules; none if they have no keywords.
+    keywords: Vec<Scan>,
     /// Rules without a guard.
     always: Vec<u32>,
 }
@@ -149,8 +147,7 @@ impl Route {
             idle: true,
             applies: vec![0; rules.len().div_ceil(64)],
             fields: Fields::none(rules.field_count()),
-            keywords: false,
-            short_keywords: false,
+            keywords: Vec::new(),
             always: Vec::new(),
         };
         for (rule, source) in rules.sources.iter().enumerate() {
@@ -165,8 +162,11 @@ impl Route {
                 route.always.push(rule as u32);
             }
         }
-        route.keywords = route.fields.has(FieldId::KEYWORDS);
-        route.short_keywords = route.fields.has(FieldId::SHORT_KEYWORDS);
+        let applies = (0..rules.len()).filter(|rule| satisfied[usize::from(rules.sources[*rule])]);
+        route.keywords = rules.keyword_scans(applies);
+        if !route.keywords.is_empty() {
+            FieldId::ALL_KEYWORDS.iter().for_each(|field| route.fields.add(*field));
+        }
         route
     }
 }
@@ -189,9 +189,7 @@ struct Scratch {
     late_list: Vec<u32>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
-    /// The folded texts of what was scanned, one after the other, and whose they are.
-    folded: String,
-    texts: Vec<(FieldId, Range<usize>)>,
+    texts: Texts,
     digits: String,
     passed: Passed,
     counters: Counters,
@@ -214,26 +212,31 @@ fn set_mark(
     mark: Mark,
 ) {
     let bit = mark.bit();
-    let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
-    if bits[word] & mask != 0 {
+    if !set_bit(bits, set, bit) {
         return;
     }
-    bits[word] |= mask;
-    set.push(bit);
     if mark.wakes() {
         waking.push(bit);
     }
-    if !mark.is_listed() {
-        return;
-    }
-    for list in rules.member_of.row(bit as usize) {
-        let (word, mask) = (*list as usize / 64, 1u64 << (list % 64));
-        if bits[word] & mask == 0 {
-            bits[word] |= mask;
-            set.push(*list);
-            waking.push(*list);
+    if mark.is_listed() {
+        for list in rules.member_of.row(bit as usize) {
+            if set_bit(bits, set, *list) {
+                waking.push(*list);
+            }
         }
     }
+}
+
+/// Sets a bit; whether it was not set before.
+#[inline]
+fn set_bit(bits: &mut [u64], set: &mut Vec<Bit>, bit: Bit) -> bool {
+    let (word, mask) = (bit as usize / 64, 1u64 << (bit % 64));
+    let fresh = bits[word] & mask == 0;
+    if fresh {
+        bits[word] |= mask;
+        set.push(bit);
+    }
+    fresh
 }
 
 impl Scratch {
@@ -248,8 +251,7 @@ impl Scratch {
             late: vec![Outcome::Unknown; rules.lates.len()],
             late_list: Vec::new(),
             regexes: rules.regexes.clone(),
-            folded: String::new(),
-            texts: Vec::new(),
+            texts: Texts::new(rules.field_count()),
             digits: String::new(),
             passed: PASSED,
             counters: Counters::default(),
@@ -267,8 +269,6 @@ impl Scratch {
         for late in self.late_list.drain(..) {
             self.late[late as usize] = Outcome::Unknown;
         }
-        self.folded.clear();
-        self.folded.shrink_to(FOLDED_KEPT);
         self.texts.clear();
     }
 
@@ -304,73 +304,64 @@ impl Scratch {
         }
     }
 
-    /// Scans what guards are about: each value once.
+    /// Scans what guards are about: each value once, and all texts in one piece for keywords.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
-        let keywords = route.keywords || route.short_keywords;
+        self.texts.begin(&route.fields);
+        let keywords = !route.keywords.is_empty();
+        if keywords {
+            self.texts.fold_keywords(record);
+            for text in 0..self.texts.len() {
+                self.scan_if(rules, route, text);
+            }
+            for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
+                self.scan_keywords(rules, scan);
+            }
+        }
         for field in &record.fields {
-            let wanted = field.id != FieldId::UNKNOWN && route.fields.has(field.id);
-            let keyword = keywords && matches!(field.value, Value::Text(_));
-            if !wanted && !keyword {
-                continue;
+            let folded = keywords && matches!(field.value, Value::Text(_));
+            if !folded && route.fields.has(field.id) {
+                let text = self.texts.fold(field.id, &field.value);
+                text.into_iter().for_each(|text| self.scan_if(rules, route, text));
             }
-            let Some(text) = self.fold(&field.value) else { continue };
-            if wanted {
-                self.scan(rules, field.id, text.clone());
-            }
-            if keyword {
-                self.scan_keywords(rules, route, text);
-            }
-        }
-        if keywords && !record.message.is_empty() {
-            let text = self.fold(&Value::Text(record.message));
-            text.into_iter().for_each(|text| self.scan_keywords(rules, route, text));
         }
     }
 
+    /// Scans a text for guards if it is of a field that they are about.
     #[inline]
-    fn scan_keywords(&mut self, rules: &RuleSet, route: &Route, text: Range<usize>) {
-        if route.keywords {
-            self.scan(rules, FieldId::KEYWORDS, text.clone());
-        }
-        if route.short_keywords {
-            self.scan(rules, FieldId::SHORT_KEYWORDS, text);
+    fn scan_if(&mut self, rules: &RuleSet, route: &Route, text: usize) {
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        let (field, text) = self.texts.get(text);
+        if route.fields.has(field) {
+            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
+                set_mark(rules, bits, set, waking, mark);
+            });
         }
     }
 
-    /// Scans a field that no guard is about, now that a program asks for it.
+    /// Looks for keywords.
+    fn scan_keywords(&mut self, rules: &RuleSet, scan: &Scan) {
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        let mut set = |mark| set_mark(rules, bits, set, waking, mark);
+        if scan.asks_for_whole() {
+            self.texts.of_keywords().for_each(|text| scan.scan_whole(text, &mut set));
+        }
+        scan.scan_parts(self.texts.keywords_piece(), &mut self.passed, set);
+    }
+
+    /// Scans a field that no guard of a rule for the record's views is about, now that a program
+    /// asks for it.
     #[cold]
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
-        if field.is_keywords() {
-            for text in record.keyword_texts() {
-                let text = self.fold(&Value::Text(text));
-                text.into_iter().for_each(|text| self.scan(rules, field, text));
-            }
-            return;
-        }
-        for value in record.fields.iter().filter(|value| value.id == field) {
-            let text = self.fold(&value.value);
-            text.into_iter().for_each(|text| self.scan(rules, field, text));
-        }
-    }
-
-    /// Appends the folded text of a value to `folded`.
-    #[inline]
-    fn fold(&mut self, value: &Value<'_>) -> Option<Range<usize>> {
-        let start = self.folded.len();
-        let text = value.text(&mut self.digits)?;
-        fold_into(text, &mut self.folded);
-        Some(start..self.folded.len())
-    }
-
-    #[inline]
-    fn scan(&mut self, rules: &RuleSet, field: FieldId, text: Range<usize>) {
+        self.texts.want(field, record);
+        debug_assert!(!field.is_keywords(), "whoever asks for keywords has scanned for them");
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        let scan = &rules.scans[field.index()];
-        let folded = &self.folded[text.clone()];
-        scan.scan(folded, &mut self.passed, |mark| set_mark(rules, bits, set, waking, mark));
-        self.texts.push((field, text));
+        for text in self.texts.of(field) {
+            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
+                set_mark(rules, bits, set, waking, mark);
+            });
+        }
     }
 
     #[inline]
@@ -424,9 +415,6 @@ impl Scratch {
         let late = &rules.lates[number as usize];
         let armed = late.armed.is_empty() || {
             self.see(rules, late.field, record);
-            if late.field == FieldId::KEYWORDS {
-                self.see(rules, FieldId::SHORT_KEYWORDS, record);
-            }
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
         let holds = armed && self.test(rules, late, record);
@@ -440,15 +428,18 @@ impl Scratch {
             LateTest::Null => return is_null(rules, late.field, record),
             LateTest::Exists => return exists(rules, late.field, record),
             LateTest::Folded(glob) => {
-                self.see(rules, late.field, record);
-                return self.texts_of(late.field).any(|text| glob.fits(text));
+                self.texts.want(late.field, record);
+                return match late.field {
+                    FieldId::KEYWORDS => self.texts.of_keywords().any(|own| glob.fits(text(own))),
+                    field => self.texts.of(field).any(|own| glob.fits(text(own))),
+                };
             }
             LateTest::Field(other, relation) => {
-                self.see(rules, late.field, record);
-                self.see(rules, *other, record);
-                let mut own = self.texts_of(late.field);
-                return own
-                    .any(|own| self.texts_of(*other).any(|other| relation.holds(own, other)));
+                self.texts.want(late.field, record);
+                self.texts.want(*other, record);
+                let holds = |own, other| relation.holds(text(own), text(other));
+                let mut own = self.texts.of(late.field);
+                return own.any(|own| self.texts.of(*other).any(|other| holds(own, other)));
             }
             _ => {}
         }
@@ -457,12 +448,6 @@ impl Scratch {
         }
         let mut own = record.fields.iter().filter(|field| field.id == late.field);
         own.any(|field| self.value(late, &field.value))
-    }
-
-    /// The folded texts of a field that was scanned.
-    fn texts_of(&self, field: FieldId) -> impl Iterator<Item = &str> {
-        let own = self.texts.iter().filter(move |(known, _)| *known == field);
-        own.map(|(_, text)| &self.folded[text.clone()])
     }
 
     /// What a late test says of one value.

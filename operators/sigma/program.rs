@@ -13,7 +13,7 @@
 
 use super::detection::{Comparison, Network, Relation, TimePart};
 use super::regex::Regex;
-use super::scan::STRIDE_MIN;
+use super::scan::{SHORT_STRIDE_MIN, STRIDE_MIN};
 use super::value::Glob;
 use crate::types::hash::Map;
 
@@ -29,11 +29,16 @@ impl FieldId {
     pub const UNKNOWN: FieldId = FieldId(u16::MAX);
     /// What keywords are looked for in: all texts of a record.
     pub(crate) const KEYWORDS: FieldId = FieldId(0);
-    /// The same texts, for keywords that are too short to be looked for in strides. Few rules have
-    /// such, and the records of other rules' log sources are spared the slower scan.
+    /// The same texts, for keywords that are too short to be looked for in long strides. Few rules
+    /// have such, and the records of other rules' log sources are spared the slower scan.
     pub(crate) const SHORT_KEYWORDS: FieldId = FieldId(1);
+    /// The same texts, for keywords that are too short for any strides.
+    pub(crate) const TINY_KEYWORDS: FieldId = FieldId(2);
+    /// All three.
+    pub(crate) const ALL_KEYWORDS: [FieldId; 3] =
+        [FieldId::KEYWORDS, FieldId::SHORT_KEYWORDS, FieldId::TINY_KEYWORDS];
     /// The numbers that are not fields.
-    pub(crate) const RESERVED: usize = 2;
+    pub(crate) const RESERVED: usize = 3;
 
     pub(crate) fn is_keywords(self) -> bool {
         self.index() < FieldId::RESERVED
@@ -57,6 +62,19 @@ pub(crate) enum Literal {
     OneOf(Vec<Bit>),
 }
 
+impl Literal {
+    /// The text that is looked for.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Literal::Contains(text)
+            | Literal::Starts(text)
+            | Literal::Ends(text)
+            | Literal::Is(text) => Some(text),
+            Literal::Present | Literal::OneOf(_) => None,
+        }
+    }
+}
+
 /// A predicate bit.
 #[derive(Clone, Debug)]
 pub(crate) struct BitInfo {
@@ -64,6 +82,8 @@ pub(crate) struct BitInfo {
     pub(crate) literal: Literal,
     /// How many rules ask it.
     pub(crate) uses: u32,
+    /// Of the texts that rules look for in the field, the part in which it would be found.
+    pub(crate) common: f64,
 }
 
 /// A test that no scan decides.
@@ -102,6 +122,9 @@ pub(crate) enum Atom {
 
 /// How likely it is that a record has a field that a rule for its log source asks for.
 const PRESENT: f64 = 0.9;
+
+/// What it costs every record to look for one more text, in chances that a rule is woken.
+const TEXT_PRICE: f64 = 0.002;
 
 fn present(field: FieldId) -> Option<(Vec<Atom>, f64)> {
     Some((vec![Atom::Present(field)], PRESENT))
@@ -192,9 +215,13 @@ impl Builder {
     pub(crate) fn bit(&mut self, field: FieldId, literal: Literal) -> Bit {
         let field = match &literal {
             Literal::Contains(text) | Literal::Starts(text) | Literal::Ends(text)
-                if field == FieldId::KEYWORDS && text.len() < STRIDE_MIN =>
+                if field == FieldId::KEYWORDS =>
             {
-                FieldId::SHORT_KEYWORDS
+                match text.len() {
+                    STRIDE_MIN.. => FieldId::KEYWORDS,
+                    SHORT_STRIDE_MIN.. => FieldId::SHORT_KEYWORDS,
+                    _ => FieldId::TINY_KEYWORDS,
+                }
             }
             _ => field,
         };
@@ -203,7 +230,7 @@ impl Builder {
             return *bit;
         }
         let bit = self.bits.len() as Bit;
-        self.bits.push(BitInfo { field, literal: key.1.clone(), uses: 0 });
+        self.bits.push(BitInfo { field, literal: key.1.clone(), uses: 0, common: 0.0 });
         self.known_bits.insert(key, bit);
         bit
     }
@@ -281,7 +308,8 @@ impl Builder {
     }
 
     /// How likely it is that a record which has the field has the bit set: a rough guess that only
-    /// has to order. Longer is rarer; what many rules ask is common in what they are made for.
+    /// has to order. Longer is rarer; what many rules ask is common in what they are made for, and
+    /// so is what many of the texts that they ask for have in them (`.exe`, `\\windows\\`).
     pub(crate) fn chance(&self, bit: Bit) -> f64 {
         let info = &self.bits[bit as usize];
         let by_length = |base: f64, each: f64, least: f64, text: &str| {
@@ -297,9 +325,9 @@ impl Builder {
         };
         let popular = match info.literal {
             Literal::OneOf(_) => 1.0,
-            _ => f64::from(info.uses.max(1)).sqrt(),
+            _ => f64::from(info.uses.max(1)).cbrt(),
         };
-        (alone * popular).min(0.95)
+        (alone * popular).max(info.common).min(0.95)
     }
 
     /// Chance that it holds, and cost of finding out in nanoseconds.
@@ -372,15 +400,15 @@ impl Builder {
         parts.extend(keyed.into_iter().map(|(_, part)| part));
     }
 
-    /// Atoms of which one holds whenever `expr` does, and how likely one of them is; `None` if it
-    /// can hold with none.
+    /// Atoms of which one holds whenever `expr` does, and their price; `None` if it can hold with
+    /// none.
     pub(crate) fn guard(&self, expr: &Expr) -> Option<(Vec<Atom>, f64)> {
         match expr {
-            Expr::Bit(bit) => Some((vec![Atom::Bit(*bit)], self.chance(*bit))),
+            Expr::Bit(bit) => Some((vec![Atom::Bit(*bit)], self.price(*bit))),
             Expr::Late(number) => {
                 let late = &self.lates[*number as usize];
                 if !late.armed.is_empty() {
-                    let chance = late.armed.iter().map(|bit| self.chance(*bit)).sum();
+                    let chance = late.armed.iter().map(|bit| self.price(*bit)).sum();
                     let atoms = late.armed.iter().map(|bit| Atom::Bit(*bit));
                     return Some((atoms.collect(), chance));
                 }
@@ -398,6 +426,16 @@ impl Builder {
             Expr::AtLeast(..) => Some((Vec::new(), 0.0)),
             Expr::Not(part) => self.guard_of_not(part),
         }
+    }
+
+    /// What a bit in a guard costs every record: that it wakes the rule, and that its texts are
+    /// looked for, in chances.
+    fn price(&self, bit: Bit) -> f64 {
+        let texts = match &self.bits[bit as usize].literal {
+            Literal::OneOf(members) => members.len(),
+            _ => 1,
+        };
+        self.chance(bit) + TEXT_PRICE * texts as f64
     }
 
     /// The guard of what holds when `part` does not.

@@ -14,6 +14,9 @@
 use super::program::{Bit, BitInfo, FieldId, Literal};
 use crate::types::hash::Map;
 
+/// Stands between texts that are scanned in one piece: a byte that no text has.
+pub(crate) const BETWEEN: u8 = 0xFF;
+
 /// Whether a scan looks for a text; if not, it is a late test.
 pub(crate) fn is_scanned(text: &str) -> bool {
     match text.len() {
@@ -25,13 +28,20 @@ pub(crate) fn is_scanned(text: &str) -> bool {
 
 /// The bytes of a gram of most texts.
 const GRAM: usize = 4;
-/// How many bytes a scan for keywords goes on at a time. It misses none: a keyword is filed under
-/// as many grams in a row, and one of them stands where the scan looks.
+/// How many bytes a scan goes on at a time that looks for long texts only. It misses none: such a
+/// text is filed under as many grams in a row, and one of them stands where the scan looks.
 const STRIDE: usize = 4;
 /// The shortest text that can be filed so.
 pub(crate) const STRIDE_MIN: usize = GRAM + STRIDE - 1;
-/// How many bits of the map there are for each text, at least.
-const SPARSE: usize = 24;
+/// The same for texts that are not so long, filed under grams of three bytes.
+const SHORT_STRIDE: usize = 2;
+pub(crate) const SHORT_STRIDE_MIN: usize = 3 + SHORT_STRIDE - 1;
+/// How many bits of a map there are for each gram, at least.
+const SPARSE: usize = 64;
+/// How many words a map has, at least.
+const MAP_WORDS_MIN: usize = 128;
+/// How many it has at most: a place has 24 bits.
+const MAP_WORDS_MAX: usize = 1 << 24;
 /// How many places of a value are asked about before the answers are looked at.
 const CHUNK: usize = 255;
 
@@ -45,12 +55,14 @@ pub(crate) const PASSED: Passed = [0; CHUNK + 1];
 pub(crate) struct Scan {
     /// Set when the field has a value other than null.
     pub(crate) present: Option<Mark>,
-    whole: Map<Box<str>, Mark>,
+    whole: Map<Box<[u8]>, Mark>,
     /// The lengths of `whole`, those of 63 bytes and more as one.
     whole_lengths: u64,
-    /// Texts of at least [`STRIDE_MIN`] bytes, for keywords only: theirs is the longest way.
+    /// All texts, where none is shorter than [`STRIDE_MIN`] bytes; then the others are empty.
     strides: Grams<4, STRIDE>,
-    /// Texts of four bytes and more.
+    /// All texts, where none is shorter than [`SHORT_STRIDE_MIN`] bytes.
+    short_strides: Grams<3, SHORT_STRIDE>,
+    /// Texts of four bytes and more. Its map is that of `threes`, too.
     fours: Grams<4>,
     /// Texts of three bytes.
     threes: Grams<3>,
@@ -61,7 +73,7 @@ pub(crate) struct Scan {
 /// Texts filed under `S` grams of `N` bytes.
 #[derive(Debug, Default)]
 struct Grams<const N: usize, const S: usize = 1> {
-    map: BitMap,
+    map: BitMap<N>,
     /// By how much a hash is shifted to be a place in `slots`.
     slot_shift: u32,
     /// Each gram at the first free place from that of its hash on. At least half of the places
@@ -73,34 +85,78 @@ struct Grams<const N: usize, const S: usize = 1> {
     texts: Vec<u8>,
 }
 
-/// Whether any text is filed under a hash: a bit for each of a number of ranges of hashes.
+/// Whether any text is filed under a gram of `N` bytes, perhaps: a bit for each range of hashes.
+///
+/// Of grams of four bytes, the first three choose the word and the fourth the bit of it. So one
+/// look can answer for grams of three bytes, too: they have all bits of a word.
 #[derive(Debug, Default)]
-struct BitMap {
+struct BitMap<const N: usize> {
+    /// A power of two of them.
     words: Vec<u64>,
-    places: u64,
 }
 
-impl BitMap {
-    fn new(texts: usize) -> Self {
-        let places = (texts * SPARSE).next_multiple_of(64);
-        BitMap { words: vec![0; places / 64], places: places as u64 }
+impl<const N: usize> BitMap<N> {
+    fn new(grams: usize) -> Self {
+        let words = (grams * SPARSE / 64).clamp(MAP_WORDS_MIN, MAP_WORDS_MAX).next_power_of_two();
+        BitMap { words: vec![0; words] }
+    }
+
+    /// The word of a gram, and by how much it is shifted for its bit.
+    #[inline]
+    fn place(&self, gram: u32) -> (usize, u32) {
+        let own = if N == 4 { gram & 0x00FF_FFFF } else { gram };
+        let spread = u64::from(own).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let word = (spread >> 40) as usize & self.words.len().wrapping_sub(1);
+        (word, if N == 4 { gram >> 24 } else { (spread >> 32) as u32 })
     }
 
     #[inline]
-    fn place(&self, hash: u32) -> (usize, u64) {
-        let place = u64::from(hash).wrapping_mul(self.places) >> 32;
-        ((place >> 6) as usize, place & 63)
+    fn has(&self, gram: u32) -> bool {
+        let (word, bit) = self.place(gram);
+        self.words[word].wrapping_shr(bit) & 1 != 0
     }
 
-    #[inline]
-    fn has(&self, hash: u32) -> bool {
-        let (word, bit) = self.place(hash);
-        self.words[word] >> bit & 1 != 0
+    /// Notes every `S`th place of `chunk` whose gram it has; how many there are.
+    ///
+    /// Without a branch, since which do can not be foreseen. Not inlined: the loop needs all
+    /// registers.
+    #[inline(never)]
+    fn pass<const S: usize>(&self, chunk: &[u8], passed: &mut Passed) -> u8 {
+        // Eight bytes at a time hold so many places.
+        let in_block = (8 - N) / S + 1;
+        let (mut count, mut step) = (0u8, 0u8);
+        let mut ask = |step: u8, gram: u32| {
+            passed[usize::from(count)] = step;
+            count = count.wrapping_add(u8::from(self.has(gram)));
+        };
+        let mut rest = chunk;
+        while let Some(block) = rest.first_chunk::<8>() {
+            let block = u64::from_le_bytes(*block);
+            for place in 0..in_block {
+                let four = (block >> (8 * S * place)) as u32;
+                ask(step, if N == 4 { four } else { four & ((1 << (8 * N)) - 1) });
+                step = step.wrapping_add(1);
+            }
+            rest = &rest[in_block * S..];
+        }
+        while rest.len() >= N {
+            ask(step, gram::<N>(rest));
+            step = step.wrapping_add(1);
+            rest = rest.get(S..).unwrap_or_default();
+        }
+        count
     }
 
-    fn add(&mut self, hash: u32) {
-        let (word, bit) = self.place(hash);
-        self.words[word] |= 1 << bit;
+    fn add(&mut self, gram: u32) {
+        let (word, bit) = self.place(gram);
+        self.words[word] |= 1u64.wrapping_shl(bit);
+    }
+
+    /// Adds a gram of three bytes to a map of grams of four.
+    fn add_shorter(&mut self, gram: u32) {
+        debug_assert_eq!(N, 4, "only there three bytes choose a word");
+        let (word, _) = self.place(gram);
+        self.words[word] = u64::MAX;
     }
 }
 
@@ -173,17 +229,17 @@ impl Mark {
 }
 
 impl Scan {
-    /// The scan of each field, for the bits of a rule set and what follows from each.
-    pub(crate) fn of_fields(
-        bits: &[BitInfo],
+    /// The scan of each field, for these bits and what follows from each.
+    pub(crate) fn of_fields<'a>(
+        bits: impl Iterator<Item = (Bit, &'a BitInfo)>,
         fields: usize,
         mark: impl Fn(Bit) -> Mark,
     ) -> Vec<Scan> {
         let mut scans: Vec<Scan> = Vec::new();
         scans.resize_with(fields, Scan::default);
         let mut texts: Vec<Vec<(&str, Way, Mark)>> = vec![Vec::new(); fields];
-        for (bit, info) in bits.iter().enumerate() {
-            let mark = mark(bit as Bit);
+        for (bit, info) in bits {
+            let mark = mark(bit);
             let scan = &mut scans[info.field.index()];
             let (text, way) = match &info.literal {
                 Literal::Present => {
@@ -192,7 +248,7 @@ impl Scan {
                 }
                 Literal::Is(text) => {
                     scan.whole_lengths |= 1 << text.len().min(63);
-                    scan.whole.insert(text.as_str().into(), mark);
+                    scan.whole.insert(text.as_bytes().into(), mark);
                     continue;
                 }
                 Literal::OneOf(_) => continue,
@@ -204,24 +260,38 @@ impl Scan {
             texts[info.field.index()].push((text, way, mark));
         }
         for (field, (scan, texts)) in scans.iter_mut().zip(texts).enumerate() {
-            if field == FieldId::KEYWORDS.index() {
-                scan.strides = Grams::new(texts);
-                continue;
+            match texts.iter().map(|(text, ..)| text.len()).min() {
+                Some(STRIDE_MIN..) => {
+                    scan.strides = Grams::new(texts, &[]);
+                    continue;
+                }
+                Some(SHORT_STRIDE_MIN..) if (FieldId(field as u16)).is_keywords() => {
+                    scan.short_strides = Grams::new(texts, &[]);
+                    continue;
+                }
+                _ => {}
             }
             let of_length = |wanted: usize| {
                 let has = |text: &str| text.len().min(GRAM) == wanted;
                 texts.iter().filter(|(text, ..)| has(text)).copied().collect()
             };
-            scan.fours = Grams::new(of_length(4));
-            scan.threes = Grams::new(of_length(3));
-            scan.twos = Grams::new(of_length(2));
+            scan.threes = Grams::new(of_length(3), &[]);
+            scan.fours = Grams::new(of_length(4), &scan.threes.slots);
+            scan.twos = Grams::new(of_length(2), &[]);
         }
         scans
     }
 
     /// Calls `set` for each bit that this folded value sets; perhaps more than once.
     #[inline]
-    pub(crate) fn scan(&self, folded: &str, passed: &mut Passed, mut set: impl FnMut(Mark)) {
+    pub(crate) fn scan(&self, folded: &[u8], passed: &mut Passed, mut set: impl FnMut(Mark)) {
+        self.scan_whole(folded, &mut set);
+        self.scan_parts(folded, passed, set);
+    }
+
+    /// That it is there, and what it is as a whole.
+    #[inline]
+    pub(crate) fn scan_whole(&self, folded: &[u8], mut set: impl FnMut(Mark)) {
         if let Some(mark) = self.present {
             set(mark);
         }
@@ -229,9 +299,30 @@ impl Scan {
         if perhaps && let Some(mark) = self.whole.get(folded) {
             set(*mark);
         }
-        let value = folded.as_bytes();
+    }
+
+    /// Whether there is anything to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        let long = self.strides.is_empty() && self.short_strides.is_empty();
+        let short = self.fours.is_empty() && self.threes.is_empty() && self.twos.is_empty();
+        long && short && !self.asks_for_whole()
+    }
+
+    /// Whether [`scan_whole`](Scan::scan_whole) can set anything.
+    #[inline]
+    pub(crate) fn asks_for_whole(&self) -> bool {
+        self.present.is_some() || self.whole_lengths != 0
+    }
+
+    /// What it has in it, begins with and ends with. It may be several values, with [`BETWEEN`]
+    /// between them.
+    #[inline]
+    pub(crate) fn scan_parts(&self, value: &[u8], passed: &mut Passed, mut set: impl FnMut(Mark)) {
         if !self.strides.slots.is_empty() {
             self.strides.scan(value, passed, &mut set);
+        }
+        if !self.short_strides.slots.is_empty() {
+            self.short_strides.scan(value, passed, &mut set);
         }
         match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
             (true, true) => {}
@@ -239,7 +330,7 @@ impl Scan {
             (true, false) => self.threes.scan(value, passed, &mut set),
             (false, false) => self.scan_both(value, passed, &mut set),
         }
-        if !self.twos.slots.is_empty() && !folded.is_ascii() {
+        if !self.twos.slots.is_empty() && !value.is_ascii() {
             self.twos.scan(value, passed, &mut set);
         }
     }
@@ -247,15 +338,10 @@ impl Scan {
     /// Looks for texts of three bytes and for longer ones in one pass.
     fn scan_both(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
         let (fours, threes) = (&self.fours, &self.threes);
-        each_place::<4, 1>(
-            value,
-            passed,
-            |four| fours.map.has(hash(four)) | threes.map.has(hash(four & 0x00FF_FFFF)),
-            |at, four| {
-                fours.look(value, at, four, set);
-                threes.look(value, at, four & 0x00FF_FFFF, set);
-            },
-        );
+        each_place::<4, 1>(value, &fours.map, passed, |at, four| {
+            fours.look(value, at, four, set);
+            threes.look(value, at, four & 0x00FF_FFFF, set);
+        });
         if let Some(at) = value.len().checked_sub(3) {
             threes.look(value, at, gram::<3>(&value[at..]), set);
         }
@@ -263,7 +349,11 @@ impl Scan {
 
     /// How many bytes the tables take.
     pub(crate) fn bytes(&self) -> usize {
-        self.strides.bytes() + self.fours.bytes() + self.threes.bytes() + self.twos.bytes()
+        self.strides.bytes()
+            + self.short_strides.bytes()
+            + self.fours.bytes()
+            + self.threes.bytes()
+            + self.twos.bytes()
     }
 }
 
@@ -282,24 +372,18 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1)
 }
 
-/// Calls `look` for each `S`th place of `value` whose gram passes `may`.
-///
-/// First the places that pass are noted, without a branch, since which do can not be foreseen.
+/// Calls `look` for each `S`th place of `value` whose gram passes.
 #[inline]
 fn each_place<const N: usize, const S: usize>(
     value: &[u8],
+    map: &BitMap<N>,
     passed: &mut Passed,
-    may: impl Fn(u32) -> bool,
     mut look: impl FnMut(usize, u32),
 ) {
     let mut from = 0;
     while from + N <= value.len() {
         let chunk = &value[from..value.len().min(from + CHUNK * S + N - 1)];
-        let mut count = 0u8;
-        for (step, window) in chunk.windows(N).step_by(S).take(CHUNK).enumerate() {
-            passed[usize::from(count)] = step as u8;
-            count = count.wrapping_add(u8::from(may(gram::<N>(window))));
-        }
+        let count = map.pass::<S>(chunk, passed);
         for step in &passed[..usize::from(count)] {
             let at = usize::from(*step) * S;
             look(from + at, gram::<N>(&chunk[at..]));
@@ -309,7 +393,8 @@ fn each_place<const N: usize, const S: usize>(
 }
 
 impl<const N: usize, const S: usize> Grams<N, S> {
-    fn new(texts: Vec<(&str, Way, Mark)>) -> Self {
+    /// Files `texts`; the map knows the grams of three bytes in `others`, too.
+    fn new(texts: Vec<(&str, Way, Mark)>, others: &[Slot]) -> Self {
         if texts.is_empty() {
             return Grams::default();
         }
@@ -331,8 +416,12 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         }
         filed.sort_unstable_by_key(|(gram, before, text, way, _)| (*gram, *text, *way, *before));
         let places = (filed.len() * 2).next_power_of_two();
+        let mut map = BitMap::new(filed.len() + others.len() / 2);
+        for slot in others.iter().filter(|slot| slot.first != Slot::FREE) {
+            map.add_shorter(slot.gram);
+        }
         let mut grams = Grams {
-            map: BitMap::new(filed.len()),
+            map,
             slot_shift: 32 - places.trailing_zeros(),
             slots: vec![Slot { gram: 0, first: Slot::FREE }; places],
             entries: Vec::with_capacity(filed.len()),
@@ -344,7 +433,7 @@ impl<const N: usize, const S: usize> Grams<N, S> {
             if previous == Some(gram) {
                 grams.entries.last_mut().expect("the previous one").last = false;
             } else {
-                grams.map.add(hash(gram));
+                grams.map.add(gram);
                 let mut place = (hash(gram) >> grams.slot_shift) as usize;
                 while grams.slots[place].first != Slot::FREE {
                     place = (place + 1) % places;
@@ -363,9 +452,12 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         grams
     }
 
+    fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     fn scan(&self, value: &[u8], passed: &mut Passed, set: &mut impl FnMut(Mark)) {
-        let may = |gram| self.map.has(hash(gram));
-        each_place::<N, S>(value, passed, may, |at, gram| self.look(value, at, gram, set));
+        each_place::<N, S>(value, &self.map, passed, |at, gram| self.look(value, at, gram, set));
     }
 
     /// Compares the texts that are filed under the gram at `at`.
@@ -393,8 +485,8 @@ impl<const N: usize, const S: usize> Grams<N, S> {
         let end = start + usize::from(entry.len);
         let placed = match entry.way {
             Way::Anywhere => end <= value.len(),
-            Way::AtStart => start == 0 && end <= value.len(),
-            Way::AtEnd => end == value.len(),
+            Way::AtStart => end <= value.len() && (start == 0 || value[start - 1] == BETWEEN),
+            Way::AtEnd => end == value.len() || value.get(end) == Some(&BETWEEN),
         };
         if !placed {
             return;
@@ -454,10 +546,16 @@ mod tests {
         let mut bits = Vec::new();
         for word in words {
             for literal in [Literal::Contains, Literal::Starts, Literal::Ends, Literal::Is] {
-                bits.push(BitInfo { field, literal: literal((*word).to_owned()), uses: 1 });
+                bits.push(BitInfo {
+                    field,
+                    literal: literal((*word).to_owned()),
+                    uses: 1,
+                    common: 0.0,
+                });
             }
         }
-        let scans = Scan::of_fields(&bits, field.index() + 1, |bit| {
+        let all = (0..).zip(&bits);
+        let scans = Scan::of_fields(all, field.index() + 1, |bit| {
             Mark::new(bit, bit % 2 == 0, bit % 3 == 0)
         });
         let mut values = vec![String::new(), "abcdcba".into(), "aaaaa".into(), "xyzzyx".into()];
@@ -469,7 +567,7 @@ mod tests {
         }
         for value in &values {
             let mut found = std::collections::BTreeSet::new();
-            scans[field.index()].scan(value, &mut { PASSED }, |mark| {
+            scans[field.index()].scan(value.as_bytes(), &mut { PASSED }, |mark| {
                 found.insert(mark.bit());
             });
             for (bit, info) in bits.iter().enumerate() {
