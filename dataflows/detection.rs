@@ -53,6 +53,9 @@ pub struct Options {
     pub content: content::Options,
     /// Events and their entities.
     pub entity: entity::Options,
+    /// The weight of each detector of [`Detector::ALL`](operators::types::Detector::ALL) in the
+    /// score of an event, in order.
+    pub weights: Vec<f64>,
     /// What ATT&CK calls what detectors find.
     pub attack: Attack,
 }
@@ -130,7 +133,7 @@ pub fn detection<'scope>(
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
     let reporter =
-        Reporter::new(&options.entity.weights, options.attack.clone(), Rc::new(Book::new(rules)));
+        Reporter::new(&options.weights, options.attack.clone(), Rc::new(Book::new(rules)));
     let reports = shares.report(mail, reporter, store, ledger);
     Outputs {
         reports,

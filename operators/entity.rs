@@ -28,7 +28,7 @@ use timely::dataflow::StreamVec;
 use crate::logic::{Parcel, Sorter, Stage, stage};
 use crate::score::groups::{self, Noted, Open, Ranks};
 use crate::score::markov::{self, Markov, Symbol};
-use crate::score::opinion::{Opinion, Surprise, combine, score01};
+use crate::score::opinion::{Opinion, Surprise, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
 use crate::types::hash::{Map, groups_of, key_group, mix, stable};
@@ -57,8 +57,6 @@ pub struct Options {
     pub sequence: markov::Options,
     /// The decision. Its weights are those of [`Detector::ALL`], in order.
     pub groups: groups::Options,
-    /// The weight of each detector of [`Detector::ALL`] in a score, in order.
-    pub weights: Vec<f64>,
     /// How long findings of an entity are one incident, from the first, by who speaks then: one
     /// for each detector of [`Detector::ALL`], in order.
     pub incidents: Vec<Span>,
@@ -419,8 +417,6 @@ impl Entities {
         let first = alerting.iter().min_by_key(|pair| strongest(pair));
         let (first, verdict) = *first.expect("it is not empty");
         let p = |one: &Heard| one.odds.opinion().p();
-        let weight = |one: &Heard| self.options.weights[one.detector as usize];
-        let all: Vec<_> = heard.iter().map(|one| (weight(one), p(one))).collect();
         let rank = |one: &Heard| {
             let found = alerting.iter().find(|(other, _)| other.detector == one.detector);
             found.map(|(_, verdict)| verdict.rank_p)
@@ -461,7 +457,8 @@ impl Entities {
             time: touch.time,
             landed: touch.landed,
             window: self.options.incidents[first.detector as usize],
-            score: score01(combine(&all)),
+            // Both from millionths, as they were compared: the score is at least the threshold.
+            score: score01(surprise.p()),
             threshold: score01(verdict.threshold.p()),
             contributions,
             events,

@@ -93,6 +93,13 @@ impl Level {
             Level::Critical => "critical",
         }
     }
+
+    /// The score of what a rule of this level finds: 0.2 for informational, 0.4, 0.6, 0.8, and 1
+    /// for critical. A rule has no probability; it is as sure as its author was.
+    #[must_use]
+    pub fn score(self) -> f64 {
+        f64::from(self as u8 + 1) / 5.0
+    }
 }
 
 /// What one detector says about one event.
@@ -130,7 +137,7 @@ pub struct Finding {
     pub landed: u32,
     /// What counts into the same incident, in event time from its first finding.
     pub window: super::time::Span,
-    /// The score, in [0, 1]; 0 for rules that do not score.
+    /// The score, in [0, 1], at least the threshold; [`Alert::score`] says whose.
     pub score: f64,
     /// The score from which on it is an alert.
     pub threshold: f64,
@@ -178,9 +185,12 @@ pub struct Alert {
     pub epoch: u64,
     /// How many findings there are in the incident so far.
     pub count: u64,
-    /// The score of the first finding.
+    /// The score of the first finding, in [0, 1]: what the detector says of it that the alert is
+    /// named after; of rules, [the score of their level](Level::score). The score of an *event* is
+    /// what all detectors say together, and another number.
     pub score: f64,
-    /// The score from which on it is an alert.
+    /// The score from which on it is an alert, never above the score: where that detector stood
+    /// then; of rules, whose every match is one, the score of the least level.
     pub threshold: f64,
     /// What each detector says about it.
     pub contributions: Vec<Contribution>,

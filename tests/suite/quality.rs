@@ -92,6 +92,24 @@ fn each_oddity_planted_in_the_reference_workload_is_found_where_it_is() {
 }
 
 #[test]
+fn no_alert_scores_below_the_threshold_that_it_names() {
+    let mut models = 0;
+    for (seed, oddity) in (4..).zip(Oddity::ALL) {
+        let (mut lines, _) = planted(20_000, seed, oddity);
+        let last = lines.last().unwrap().split_once(' ').unwrap().0.to_owned();
+        lines.push(format!(
+            "{last} web1 sshd[7]: Accepted password for root from 203.0.113.9 port 9"
+        ));
+        for alert in alerts(&lines, "2") {
+            let Alert { score, threshold, .. } = alert;
+            assert!(0.0 < threshold && threshold <= score && score <= 1.0, "{alert:?}");
+            models += usize::from(alert.kind == "ml");
+        }
+    }
+    assert!(models >= Oddity::ALL.len());
+}
+
+#[test]
 fn the_workload_says_the_same_with_one_two_and_three_workers() {
     let (lines, _) = planted(12_000, 5, Oddity::NeverSeen);
     let one = alerts(&lines, "1");

@@ -134,10 +134,11 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
     );
     account.row("when", when(alert));
     account.row("from", place(alert));
-    if alert.kind == "ml" {
-        let shown = format!("{:.3}, alert from {:.3} on", alert.score, alert.threshold);
-        account.row("score", shown);
-    }
+    let shown = match alert.kind.as_str() {
+        "ml" => format!("{:.3}, alert from {:.3} on", alert.score, alert.threshold),
+        _ => format!("{:.1}, by the level of the rule", alert.score),
+    };
+    account.row("score", shown);
     let tags: Vec<&str> =
         alert.tactics.iter().chain(&alert.techniques).map(String::as_str).collect();
     if !tags.is_empty() {
