@@ -313,6 +313,7 @@ mod tests {
             threshold: 0.0,
             contributions: Vec::new(),
             events: Vec::new(),
+            context: Vec::new(),
             group: Vec::new(),
             value: 0.0,
         }

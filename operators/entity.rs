@@ -64,7 +64,7 @@ pub struct Options {
     pub memory_bytes: usize,
 }
 
-/// How many earlier events of an entity a finding lists.
+/// How many earlier events of an entity a finding lists as its context.
 const EARLIER_EVENTS: usize = 8;
 /// From this surprise on an opinion is worth telling the event's landing worker.
 const EVIDENCE_FROM: Surprise = Surprise(500_000);
@@ -433,9 +433,9 @@ impl Entities {
         let earlier = entity
             .seen_twice()
             .map_or(&[][..], |detail| detail.window.events(&self.options.window));
-        let mut events: Vec<u64> =
-            earlier.iter().rev().take(EARLIER_EVENTS).map(|(_, seq)| *seq).collect();
-        events.sort_unstable();
+        let earlier = earlier.iter().rev().map(|(_, seq)| *seq).filter(|seq| *seq != touch.seq);
+        let mut context: Vec<u64> = earlier.take(EARLIER_EVENTS).collect();
+        context.sort_unstable();
         let surprise = first.odds.surprise();
         let mut aspects: Vec<Aspect> =
             alerting.iter().map(|(one, _)| Aspect::of(one.detector)).collect();
@@ -461,7 +461,8 @@ impl Entities {
             score: score01(surprise.p()),
             threshold: score01(verdict.threshold.p()),
             contributions,
-            events,
+            events: Vec::new(),
+            context,
             group: Vec::new(),
             value: 0.0,
         })

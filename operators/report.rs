@@ -188,6 +188,7 @@ fn begun(share: &Share, id: u128, finding: &Finding, entity: AlertEntity, kept: 
         threshold: finding.threshold,
         contributions: Vec::new(),
         events,
+        context: finding.context.clone(),
         source: kept.source.clone(),
         host: kept.host.clone(),
         event_severity: kept.severity,

@@ -77,6 +77,7 @@ pub fn findings(
             threshold: Level::Informational.score(),
             contributions: Vec::new(),
             events: Vec::new(),
+            context: Vec::new(),
             group: Vec::new(),
             value: 0.0,
         });
@@ -137,6 +138,7 @@ pub fn of_firing(active: &Active, firing: Firing<'_>) -> Finding {
         threshold: Level::Informational.score(),
         contributions: Vec::new(),
         events,
+        context: Vec::new(),
         group: document.group_by.iter().cloned().zip(names.iter().cloned()).collect(),
         value,
     }

@@ -145,6 +145,8 @@ pub struct Finding {
     pub contributions: Vec<Contribution>,
     /// Other events that contribute, in sequence order.
     pub events: Vec<u64>,
+    /// Events of the entity shortly before, which need not have to do with it, in sequence order.
+    pub context: Vec<u64>,
     /// For correlations: the values of the group, by name.
     pub group: Vec<(String, String)>,
     /// For correlations: what was computed, a count or a sum or the like; else 0.
@@ -194,8 +196,13 @@ pub struct Alert {
     pub threshold: f64,
     /// What each detector says about it.
     pub contributions: Vec<Contribution>,
-    /// The sequence numbers of the events that it rests on.
+    /// The sequence numbers of the events that it rests on: those in which something was found, and
+    /// of a correlation all that it counted; the first [`EVENTS_MAX`].
     pub events: Vec<u64>,
+    /// The entity's last events before the first of them, for whoever wants to know what led to it.
+    /// Nothing was found in these. Only detectors have them.
+    #[serde(default)]
+    pub context: Vec<u64>,
     /// The source of the first event.
     pub source: String,
     /// The host of the first event.

@@ -95,11 +95,7 @@ fn each_oddity_planted_in_the_reference_workload_is_found_where_it_is() {
 fn no_alert_scores_below_the_threshold_that_it_names() {
     let mut models = 0;
     for (seed, oddity) in (4..).zip(Oddity::ALL) {
-        let (mut lines, _) = planted(20_000, seed, oddity);
-        let last = lines.last().unwrap().split_once(' ').unwrap().0.to_owned();
-        lines.push(format!(
-            "{last} web1 sshd[7]: Accepted password for root from 203.0.113.9 port 9"
-        ));
+        let (lines, _) = planted(20_000, seed, oddity);
         for alert in alerts(&lines, "2") {
             let Alert { score, threshold, .. } = alert;
             assert!(0.0 < threshold && threshold <= score && score <= 1.0, "{alert:?}");
@@ -150,6 +146,10 @@ fn the_demo_finds_what_it_planted_and_says_so_again_with_any_number_of_workers()
     let by_models_alone = kinds.iter().filter(|kinds| kinds.len() == 1 && kinds.contains("ml"));
     assert!(by_models >= 6, "{kinds:?}");
     assert!(by_models_alone.count() >= 3, "{kinds:?}");
+    for alert in found.as_array().unwrap() {
+        let number = |key: &str| alert[key].as_f64().unwrap();
+        assert!((number("threshold")..=1.0).contains(&number("score")), "{alert}");
+    }
     let harmless = verdict["harmless"].as_array().unwrap().len();
     assert!(harmless <= 10, "{harmless} in 60 000 lines");
     assert_eq!(verdict["unexpected_high"], 0);
