@@ -33,7 +33,7 @@ use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
 use crate::types::hash::{Map, groups_of, key_group, mix, stable};
 use crate::types::{
-    Contribution, Detector, EntityId, EventTime, Finding, Kind, Level, Mergeable, NO_OPINION, Rule,
+    Contribution, Detector, EntityId, EventTime, Finding, Level, Mergeable, NO_OPINION, Peer, Rule,
     Span, Texts,
 };
 
@@ -317,13 +317,8 @@ impl Entities {
         };
         let text = self.texts.get(&touch.template).map_or("", |template| &template.text);
         match (heard.detector, heard.counts, heard.past) {
-            (Detector::RarePeer, Some(counts), _) => {
-                let peer = match entity.kind {
-                    Some(Kind::Host) => "this account",
-                    _ => "this address or host",
-                };
-                counts.sentence(peer, &place)
-            }
+            // Said where the event landed, which knows the peer's name.
+            (Detector::RarePeer, ..) => String::new(),
             (_, Some(counts), _) => counts.sentence(format_args!("template `{text}`"), &place),
             (_, _, Some(past)) => {
                 let symbol = Symbol::of(touch.template);
@@ -436,6 +431,12 @@ impl Entities {
         let earlier = earlier.iter().rev().map(|(_, seq)| *seq).filter(|seq| *seq != touch.seq);
         let mut context: Vec<u64> = earlier.take(EARLIER_EVENTS).collect();
         context.sort_unstable();
+        let peer = heard.iter().find(|one| one.detector == Detector::RarePeer);
+        let peer = peer.and_then(|one| one.counts).map(|counts| Peer {
+            brief: touch.peer,
+            seen: counts.seen,
+            events: counts.events,
+        });
         let surprise = first.odds.surprise();
         let mut aspects: Vec<Aspect> =
             alerting.iter().map(|(one, _)| Aspect::of(one.detector)).collect();
@@ -461,6 +462,7 @@ impl Entities {
             score: score01(surprise.p()),
             threshold: score01(verdict.threshold.p()),
             contributions,
+            peer,
             events: Vec::new(),
             context,
             group: Vec::new(),

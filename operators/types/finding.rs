@@ -116,6 +116,17 @@ pub struct Contribution {
     pub why: String,
 }
 
+/// With whom an entity was seen in an event, as its owner knows it: without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// [`EntityId::brief`] of it.
+    pub brief: u64,
+    /// How often the entity was seen with it before.
+    pub seen: u64,
+    /// In how many of its events.
+    pub events: u64,
+}
+
 /// Something found in an event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
@@ -143,6 +154,8 @@ pub struct Finding {
     pub threshold: f64,
     /// What the detectors say, where there are any.
     pub contributions: Vec<Contribution>,
+    /// With whom the entity was seen, where that was judged.
+    pub peer: Option<Peer>,
     /// Other events that contribute, in sequence order.
     pub events: Vec<u64>,
     /// Events of the entity shortly before, which need not have to do with it, in sequence order.

@@ -106,6 +106,30 @@ fn no_alert_scores_below_the_threshold_that_it_names() {
 }
 
 #[test]
+fn an_explanation_names_whom_it_is_about_and_its_numbers() {
+    let cases = [
+        (
+            Oddity::FromElsewhere,
+            &["ip 203.0.113.66 was never seen", "with user svc-job before"][..],
+        ),
+        (Oddity::Payload, &["message length is 25", " bytes; none of the ", " had more than "]),
+        (Oddity::NotForHim, &["template `Failed password", "for user svc-job before, in "]),
+        (Oddity::OutOfTurn, &["`phase two", " came ", " after ", " times"]),
+        (Oddity::NeverSeen, &["template `insmod", "was never seen before, in "]),
+    ];
+    for (oddity, parts) in cases {
+        let (lines, at) = planted(20_000, 4, oddity);
+        let alerts = alerts(&lines, "2");
+        let of = |alert: &&Alert| alert.events.contains(&(at as u64));
+        let whys = alerts.iter().filter(of).flat_map(|alert| &alert.contributions);
+        let mut whys =
+            whys.filter(|part| part.detector.name() == oddity.found_as().0).map(|part| &part.why);
+        let why = whys.next().expect("the detector speaks of it");
+        assert!(parts.iter().all(|part| why.contains(part)), "{oddity:?}: {why}");
+    }
+}
+
+#[test]
 fn the_workload_says_the_same_with_one_two_and_three_workers() {
     let (lines, _) = planted(12_000, 5, Oddity::NeverSeen);
     let one = alerts(&lines, "1");
