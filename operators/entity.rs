@@ -41,7 +41,7 @@ pub mod memory;
 pub mod touch;
 pub mod window;
 
-use memory::{Detail, Memory, Remembered};
+use memory::{Detail, Memory, Remembered, Seen};
 use touch::{Mention, Part, Touch, route};
 
 /// How entities are remembered and judged.
@@ -91,8 +91,9 @@ pub enum Said {
     Evidence(Parcel<Evidence>),
     /// To the owners of incidents.
     Finding(Parcel<Finding>),
-    /// How many entities were seen for the first time in an epoch: the epoch, and how many.
-    Created(u64, u64),
+    /// How many entities were seen that were not seen before since the start: the epoch, and how
+    /// many.
+    Seen(u64, Seen),
 }
 
 /// What reaches the stage on each worker once an epoch.
@@ -592,7 +593,8 @@ impl Stage for Entities {
             Mention::Touch(touch) => touch,
             Mention::Name(..) => unreachable!("only touches are in order"),
         };
-        let created = self.memory.created;
+        self.memory.begin(epoch);
+        let seen = self.memory.seen;
         let store = Rc::clone(&self.store);
         let mut memory = std::mem::take(&mut self.memory);
         let mut heard = Vec::new();
@@ -633,8 +635,8 @@ impl Stage for Entities {
         self.memory = memory;
         out.extend(self.evidence.take().map(Said::Evidence));
         out.extend(self.findings.take().map(Said::Finding));
-        if self.memory.created > created {
-            out.push(Said::Created(epoch, self.memory.created - created));
+        if self.memory.seen != seen {
+            out.push(Said::Seen(epoch, self.memory.seen - seen));
         }
         summary
     }
