@@ -182,8 +182,7 @@ fn operators(fed: Vec<Fed>, samples: &mut Samples) {
     let mut mentions = Mentions::default();
     let mut entities = Entities::new(options.entity.clone(), 0, 1, Rc::clone(&store));
     let mut alerts = Alerts::new(0..operators::types::hash::KEY_GROUPS, &*store);
-    let mut reporter =
-        Reporter::new(&options.entity.weights, options.attack.clone(), Rc::new(NoRules));
+    let mut reporter = Reporter::new(&options.weights, options.attack.clone(), Rc::new(NoRules));
     let mut parts = Parts::new(&options.entity);
 
     let mut blocks = Vec::new();
@@ -250,7 +249,7 @@ fn operators(fed: Vec<Fed>, samples: &mut Samples) {
                         .iter()
                         .map(|one| Mail::Opinion(one.seq, one.detector, one.surprise.0)),
                 ),
-                Said::Created(..) => {}
+                Said::Seen(..) => {}
             }
         }
         let mut told: Vec<Told> = Vec::new();

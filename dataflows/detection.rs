@@ -21,6 +21,7 @@ use std::sync::Arc;
 use operators::alert::{AlertsExt, Told};
 use operators::content::{self, ContentExt};
 use operators::correlation::{self, CorrelationsExt, HitsExt};
+use operators::entity::memory::Seen;
 use operators::entity::touch::{Mention, Mentions, source_id};
 use operators::entity::{self, EntitiesExt, Said, Tick};
 use operators::extract::{self, Extractor};
@@ -53,6 +54,9 @@ pub struct Options {
     pub content: content::Options,
     /// Events and their entities.
     pub entity: entity::Options,
+    /// The weight of each detector of [`Detector::ALL`](operators::types::Detector::ALL) in the
+    /// score of an event, in order.
+    pub weights: Vec<f64>,
     /// What ATT&CK calls what detectors find.
     pub attack: Attack,
 }
@@ -63,9 +67,9 @@ pub struct Outputs<'scope> {
     pub reports: StreamVec<'scope, u64, Rc<Report>>,
     /// What became of incidents whose owner this worker is, with the epoch.
     pub more: StreamVec<'scope, u64, (u64, More)>,
-    /// How many entities were seen for the first time, of those that this worker
-    /// owns: the epoch, and how many.
-    pub created: StreamVec<'scope, u64, (u64, u64)>,
+    /// How many entities were seen that were not seen before since the start, of those that this
+    /// worker owns: the epoch, and how many.
+    pub seen: StreamVec<'scope, u64, (u64, Seen)>,
     /// Matches that correlations could not count: the epoch, and how many, by reason.
     pub uncounted: StreamVec<'scope, u64, (u64, correlation::Counts)>,
 }
@@ -101,9 +105,9 @@ pub fn detection<'scope>(
             Said::Evidence(parcel) => Ok(parcel),
             other => Err(other),
         });
-    let (findings, created) = said.container::<Vec<Said>>().ok_err(|said| match said {
+    let (findings, seen) = said.container::<Vec<Said>>().ok_err(|said| match said {
         Said::Finding(parcel) => Ok(parcel),
-        Said::Created(epoch, count) => Err((epoch, count)),
+        Said::Seen(epoch, seen) => Err((epoch, seen)),
         Said::Evidence(_) => unreachable!("it was taken out before"),
     });
     let matches = shares.clone().matches(rules);
@@ -130,12 +134,12 @@ pub fn detection<'scope>(
     });
     let mail = timely::dataflow::operators::Concat::concat(opinions, opened.container());
     let reporter =
-        Reporter::new(&options.entity.weights, options.attack.clone(), Rc::new(Book::new(rules)));
+        Reporter::new(&options.weights, options.attack.clone(), Rc::new(Book::new(rules)));
     let reports = shares.report(mail, reporter, store, ledger);
     Outputs {
         reports,
         more: more.container(),
-        created: created.container(),
+        seen: seen.container(),
         uncounted: uncounted.container(),
     }
 }

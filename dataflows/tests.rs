@@ -56,10 +56,10 @@ fn options(memory_bytes: usize) -> Options {
                 events_max: 512,
                 open_max: 8_192,
             },
-            weights: vec![1.0; Detector::ALL.len()],
             incidents: vec![Span::from_secs(900); Detector::ALL.len()],
             memory_bytes,
         },
+        weights: vec![1.0; Detector::ALL.len()],
         attack: operators::report::attack::Attack::built_in(),
     }
 }

@@ -312,7 +312,9 @@ mod tests {
             score: 0.0,
             threshold: 0.0,
             contributions: Vec::new(),
+            peer: None,
             events: Vec::new(),
+            context: Vec::new(),
             group: Vec::new(),
             value: 0.0,
         }

@@ -141,9 +141,8 @@ impl Content {
                 batch.events[at].surprise = surprise;
 
                 if let Some(opinion) = known.rare.filter(|_| explain(surprise[0])) {
-                    let rarity::Evidence { seen, events, kinds } =
-                        self.rarity.evidence(event.template);
-                    let grounds = Grounds::Rare { seen, events, kinds };
+                    let rarity::Evidence { seen, events } = self.rarity.evidence(event.template);
+                    let grounds = Grounds::Rare { seen, events };
                     share.notes.push(Note { seq: event.seq, p: opinion.p(), grounds });
                 }
                 let unusual = unusual.filter(|_| explain(surprise[1]));
@@ -151,12 +150,18 @@ impl Content {
                     let grounds = match beyond {
                         Some((far, feature)) if 2.0 * far.p() <= opinion.p() => Grounds::Beyond {
                             feature: feature as u8,
+                            value: features.0[feature],
+                            most: self.scale.most(event.template, feature),
                             of: self.scale.seen(event.template),
                         },
-                        _ => Grounds::Unusual {
-                            features: self.half_space.isolating(&point).map(|at| at as u8),
-                            own: self.scale.knows(event.template),
-                        },
+                        _ => {
+                            let isolating = self.half_space.isolating(&point);
+                            Grounds::Unusual {
+                                features: isolating.map(|at| at as u8),
+                                values: isolating.map(|at| features.0[at]),
+                                own: self.scale.knows(event.template),
+                            }
+                        }
                     };
                     share.notes.push(Note { seq: event.seq, p: opinion.p(), grounds });
                 }

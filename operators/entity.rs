@@ -28,12 +28,12 @@ use timely::dataflow::StreamVec;
 use crate::logic::{Parcel, Sorter, Stage, stage};
 use crate::score::groups::{self, Noted, Open, Ranks};
 use crate::score::markov::{self, Markov, Symbol};
-use crate::score::opinion::{Opinion, Surprise, combine, score01};
+use crate::score::opinion::{Opinion, Surprise, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
 use crate::types::hash::{Map, groups_of, key_group, mix, stable};
 use crate::types::{
-    Contribution, Detector, EntityId, EventTime, Finding, Kind, Level, Mergeable, NO_OPINION, Rule,
+    Contribution, Detector, EntityId, EventTime, Finding, Level, Mergeable, NO_OPINION, Peer, Rule,
     Span, Texts,
 };
 
@@ -42,7 +42,7 @@ pub mod shelf;
 pub mod touch;
 pub mod window;
 
-use memory::{Detail, Memory, Remembered};
+use memory::{Detail, Memory, Remembered, Seen};
 use touch::{Mention, Part, Touch, route};
 
 /// How entities are remembered and judged.
@@ -58,8 +58,6 @@ pub struct Options {
     pub sequence: markov::Options,
     /// The decision. Its weights are those of [`Detector::ALL`], in order.
     pub groups: groups::Options,
-    /// The weight of each detector of [`Detector::ALL`] in a score, in order.
-    pub weights: Vec<f64>,
     /// How long findings of an entity are one incident, from the first, by who speaks then: one
     /// for each detector of [`Detector::ALL`], in order.
     pub incidents: Vec<Span>,
@@ -67,7 +65,7 @@ pub struct Options {
     pub memory_bytes: usize,
 }
 
-/// How many earlier events of an entity a finding lists.
+/// How many earlier events of an entity a finding lists as its context.
 const EARLIER_EVENTS: usize = 8;
 /// From this surprise on an opinion is worth telling the event's landing worker.
 const EVIDENCE_FROM: Surprise = Surprise(500_000);
@@ -94,8 +92,9 @@ pub enum Said {
     Evidence(Parcel<Evidence>),
     /// To the owners of incidents.
     Finding(Parcel<Finding>),
-    /// How many entities were seen for the first time in an epoch: the epoch, and how many.
-    Created(u64, u64),
+    /// How many entities were seen that were not seen before since the start: the epoch, and how
+    /// many.
+    Seen(u64, Seen),
 }
 
 /// What reaches the stage on each worker once an epoch.
@@ -320,13 +319,8 @@ impl Entities {
         };
         let text = self.texts.get(&touch.template).map_or("", |template| &template.text);
         match (heard.detector, heard.counts, heard.past) {
-            (Detector::RarePeer, Some(counts), _) => {
-                let peer = match entity.kind {
-                    Some(Kind::Host) => "this account",
-                    _ => "this address or host",
-                };
-                counts.sentence(peer, &place)
-            }
+            // Said where the event landed, which knows the peer's name.
+            (Detector::RarePeer, ..) => String::new(),
             (_, Some(counts), _) => counts.sentence(format_args!("template `{text}`"), &place),
             (_, _, Some(past)) => {
                 let symbol = Symbol::of(touch.template);
@@ -420,8 +414,6 @@ impl Entities {
         let first = alerting.iter().min_by_key(|pair| strongest(pair));
         let (first, verdict) = *first.expect("it is not empty");
         let p = |one: &Heard| one.odds.opinion().p();
-        let weight = |one: &Heard| self.options.weights[one.detector as usize];
-        let all: Vec<_> = heard.iter().map(|one| (weight(one), p(one))).collect();
         let rank = |one: &Heard| {
             let found = alerting.iter().find(|(other, _)| other.detector == one.detector);
             found.map(|(_, verdict)| verdict.rank_p)
@@ -438,9 +430,15 @@ impl Entities {
         let earlier = entity
             .seen_twice()
             .map_or(&[][..], |detail| detail.window.events(&self.options.window));
-        let mut events: Vec<u64> =
-            earlier.iter().rev().take(EARLIER_EVENTS).map(|(_, seq)| *seq).collect();
-        events.sort_unstable();
+        let earlier = earlier.iter().rev().map(|(_, seq)| *seq).filter(|seq| *seq != touch.seq);
+        let mut context: Vec<u64> = earlier.take(EARLIER_EVENTS).collect();
+        context.sort_unstable();
+        let peer = heard.iter().find(|one| one.detector == Detector::RarePeer);
+        let peer = peer.and_then(|one| one.counts).map(|counts| Peer {
+            brief: touch.peer,
+            seen: counts.seen,
+            events: counts.events,
+        });
         let surprise = first.odds.surprise();
         let mut aspects: Vec<Aspect> =
             alerting.iter().map(|(one, _)| Aspect::of(one.detector)).collect();
@@ -462,10 +460,13 @@ impl Entities {
             time: touch.time,
             landed: touch.landed,
             window: self.options.incidents[first.detector as usize],
-            score: score01(combine(&all)),
+            // Both from millionths, as they were compared: the score is at least the threshold.
+            score: score01(surprise.p()),
             threshold: score01(verdict.threshold.p()),
             contributions,
-            events,
+            peer,
+            events: Vec::new(),
+            context,
             group: Vec::new(),
             value: 0.0,
         })
@@ -593,7 +594,8 @@ impl Stage for Entities {
             Mention::Touch(touch) => touch,
             Mention::Name(..) => unreachable!("only touches are in order"),
         };
-        let created = self.memory.created;
+        self.memory.begin(epoch);
+        let seen = self.memory.seen;
         let store = Rc::clone(&self.store);
         let mut memory = std::mem::take(&mut self.memory);
         let mut heard = Vec::new();
@@ -634,8 +636,8 @@ impl Stage for Entities {
         self.memory = memory;
         out.extend(self.evidence.take().map(Said::Evidence));
         out.extend(self.findings.take().map(Said::Finding));
-        if self.memory.created > created {
-            out.push(Said::Created(epoch, self.memory.created - created));
+        if self.memory.seen != seen {
+            out.push(Said::Seen(epoch, self.memory.seen - seen));
         }
         summary
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 
 use crate::logic::{Parcel, Stage, stage};
-use crate::score::features::FEATURE_NAMES;
+use crate::score::features::{beyond_sentence, described};
 use crate::score::opinion::{Opinion, Surprise, score01};
 use crate::score::{half_space, rarity};
 use crate::state::{Changes, Ledger, Store};
@@ -18,7 +18,7 @@ use crate::types::finding::AlertEntity;
 use crate::types::hash::groups_of;
 use crate::types::{
     Alert, Batch, Contribution, Detector, EntityId, Event, Finding, Grounds, NO_OPINION, Note,
-    Rule, Share, Texts,
+    Peer, Rule, Share, Texts,
 };
 
 pub mod attack;
@@ -141,6 +141,10 @@ impl Reporter {
         }
         let kept = Kept::of(share, batch, event);
         let about = entity(batch, event, finding.entity, kept.source.clone());
+        let with = contributions.iter_mut().find(|part| part.detector == Detector::RarePeer);
+        if let (Some(part), Some(peer)) = (with, &finding.peer) {
+            part.why = company(peer, batch, event, &about);
+        }
         let mut alert = Alert { contributions, ..begun(share, id, &finding, about, &kept) };
         match finding.rule {
             Rule::Model(detector) => {
@@ -187,6 +191,7 @@ fn begun(share: &Share, id: u128, finding: &Finding, entity: AlertEntity, kept: 
         threshold: finding.threshold,
         contributions: Vec::new(),
         events,
+        context: finding.context.clone(),
         source: kept.source.clone(),
         host: kept.host.clone(),
         event_severity: kept.severity,
@@ -203,23 +208,30 @@ fn begun(share: &Share, id: u128, finding: &Finding, entity: AlertEntity, kept: 
 /// A note in words. `texts` are the templates as of the epoch.
 fn contribution(note: &Note, template: u64, texts: &Texts) -> Contribution {
     let (detector, why) = match note.grounds {
-        Grounds::Rare { seen, events, kinds } => {
+        Grounds::Rare { seen, events } => {
             let text = texts.get(&template).map_or("", |template| &template.text);
-            let evidence = rarity::Evidence { seen, events, kinds };
-            let why = evidence.sentence(format_args!("template `{text}`"), "anywhere");
-            (Detector::RareTemplate, why)
+            let evidence = rarity::Evidence { seen, events };
+            (Detector::RareTemplate, evidence.sentence(format_args!("template `{text}`"), ""))
         }
-        Grounds::Unusual { features, own } => {
-            let names = features.map(|at| FEATURE_NAMES[usize::from(at)]);
+        Grounds::Unusual { features: [one, other], values, own } => {
+            let names = [described(one.into(), values[0]), described(other.into(), values[1])];
             (Detector::UnusualContent, half_space::sentence(names, Opinion::new(note.p), own))
         }
-        Grounds::Beyond { feature, of } => {
-            let name = FEATURE_NAMES[usize::from(feature)];
-            let why = format!("{name} is beyond all {of} messages of its template");
-            (Detector::UnusualContent, why)
+        Grounds::Beyond { feature, value, most, of } => {
+            (Detector::UnusualContent, beyond_sentence(feature.into(), value, most, of))
         }
     };
     Contribution { detector, p: note.p, rank_p: None, why }
+}
+
+/// With whom the entity that an alert is about was seen, and how seldom before.
+fn company(peer: &Peer, batch: &Batch, event: &Event, about: &AlertEntity) -> String {
+    let who = batch.entities(event).iter().find(|entity| entity.id.brief() == peer.brief);
+    let who = who.map_or("who it was".to_owned(), |who| {
+        format!("{} {}", who.kind.name(), batch.text(who.value))
+    });
+    let evidence = rarity::Evidence { seen: peer.seen, events: peer.events };
+    evidence.sentence(who, &format!("with {} {}", about.kind, about.value))
 }
 
 /// −log₁₀ of each weight's share of all, in millionths.

@@ -14,7 +14,7 @@ pub use entity::{EntityId, EntityRef, Kind, Place, Role};
 pub use event::{
     Batch, Block, Event, Field, Flags, Format, NO_OPINION, Record, Severity, Source, Text, Value,
 };
-pub use finding::{Alert, Contribution, Detector, Finding, Level, More, Rule};
+pub use finding::{Alert, Contribution, Detector, Finding, Level, More, Peer, Rule};
 pub use share::{EpochEnd, Grounds, Hand, Note, Share, TemplateText, Texts};
 pub use summary::Mergeable;
 pub use time::{EventTime, Span};

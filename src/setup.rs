@@ -88,14 +88,14 @@ pub fn detection(settings: &Settings, workers: usize) -> dataflows::Options {
                 events_max: detection.group_events_max,
                 open_max: OPEN_GROUPS_MAX,
             },
-            weights: by_detector(
-                detection.weights_content,
-                detection.weights_sequence,
-                detection.weights_rarity,
-            ),
             incidents: incidents(&settings.alerting),
             memory_bytes: (settings.state.memory_mb << 20) / workers.max(1),
         },
+        weights: by_detector(
+            detection.weights_content,
+            detection.weights_sequence,
+            detection.weights_rarity,
+        ),
         attack: attack(&detection.attack_mappings),
     }
 }

@@ -104,7 +104,7 @@ pub struct Profile {
 /// Reads the value of an entity's state key; `None` if it is none.
 #[must_use]
 pub fn profile(value: &[u8]) -> Option<Profile> {
-    let saved: Saved = postcard::from_bytes(value).ok()?;
+    let (saved, _): (Saved, _) = postcard::take_from_bytes(value).ok()?;
     let Saved { name, kind, first, last, count, .. } = saved;
     Some(Profile { name: name.into(), kind, first, last, count })
 }
@@ -207,7 +207,7 @@ impl Remembered {
             let [templates, peers, sequence] = bytes;
             SavedDetail { window: detail.window.clone(), templates, peers, sequence }
         });
-        let Remembered { name, kind, first, last, count, past, .. } = self;
+        let Remembered { name, kind, first, last, count, past, touched, .. } = self;
         let alone = match past {
             Past::Once { seq, template, peer, part } => {
                 let (time, seq, template) = (*last, *seq, *template);
@@ -224,11 +224,11 @@ impl Remembered {
             alone,
             detail,
         };
-        postcard::to_stdvec(&saved).expect("plain data")
+        postcard::to_stdvec(&(saved, touched)).expect("plain data")
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let saved: Saved = postcard::from_bytes(bytes).ok()?;
+        let (saved, rest): (Saved, _) = postcard::take_from_bytes(bytes).ok()?;
         let Saved { name, kind, first, last, count, alone, detail } = saved;
         let past = match detail {
             None => {
@@ -242,7 +242,8 @@ impl Remembered {
                 sequence: markov::Entity::decode(&detail.sequence).ok()?,
             })),
         };
-        let (touched, dirty) = (0, false);
+        // Of a state that was written before it was kept, it is long ago.
+        let (touched, dirty) = (postcard::from_bytes(rest).unwrap_or(0), false);
         Some(Remembered { name, kind, first, last, count, past, touched, dirty })
     }
 }
@@ -271,6 +272,30 @@ impl Detail {
     }
 }
 
+/// How many entities of the six kinds were seen since the start; sources are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Each counted once.
+    pub distinct: u64,
+    /// Those of them that were never seen before.
+    pub new: u64,
+}
+
+impl std::ops::Sub for Seen {
+    type Output = Seen;
+
+    fn sub(self, before: Seen) -> Seen {
+        Seen { distinct: self.distinct - before.distinct, new: self.new - before.new }
+    }
+}
+
+impl std::ops::AddAssign for Seen {
+    fn add_assign(&mut self, more: Seen) {
+        self.distinct += more.distinct;
+        self.new += more.new;
+    }
+}
+
 /// The entities that a worker owns.
 #[derive(Default)]
 pub struct Memory {
@@ -281,8 +306,10 @@ pub struct Memory {
     /// How many no checkpoint has as they are.
     unsaved: usize,
     bytes_max: usize,
-    /// How many entities were never seen before.
-    pub created: u64,
+    /// How many entities were seen.
+    pub seen: Seen,
+    /// The first epoch since the start.
+    since: Option<u64>,
     /// How many were put out of memory.
     pub evicted: u64,
 }
@@ -295,6 +322,12 @@ impl Memory {
         Memory { shards, bytes_max, ..Memory::default() }
     }
 
+    /// An epoch begins. What was mentioned last in an epoch before the first of these is seen
+    /// again when it is mentioned.
+    pub fn begin(&mut self, epoch: u64) {
+        self.since.get_or_insert(epoch);
+    }
+
     /// Runs `see` on what is remembered of the entity of a touch. `name` is what it is called,
     /// in case it is new.
     pub fn with<T>(
@@ -305,7 +338,7 @@ impl Memory {
         see: impl FnOnce(&mut Remembered) -> T,
     ) -> T {
         let shard = &mut self.shards[usize::from(key_group(route(first.entity)))];
-        let (mut before, mut was_dirty) = (0, false);
+        let (mut before, mut was_dirty, mut is_new) = (0, false, false);
         let remembered = match shard.get_mut(first.entity) {
             Some(remembered) => {
                 (before, was_dirty) = (remembered.bytes(), remembered.dirty);
@@ -315,12 +348,16 @@ impl Memory {
                 let saved = store.get(&entity_key(first.entity));
                 let saved = saved.and_then(|bytes| Remembered::decode(&bytes));
                 let remembered = saved.unwrap_or_else(|| {
-                    self.created += 1;
+                    is_new = true;
                     Remembered::new(name(), first)
                 });
                 shard.insert(first.entity, remembered)
             }
         };
+        if remembered.kind.is_some() {
+            let again = self.since.is_some_and(|since| remembered.touched < since);
+            self.seen += Seen { distinct: (is_new || again).into(), new: is_new.into() };
+        }
         let answer = see(remembered);
         self.unsaved += usize::from(remembered.dirty && !was_dirty);
         self.bytes = self.bytes + remembered.bytes() - before;
@@ -440,7 +477,7 @@ mod tests {
             peer: 0,
             surprise: [NO_OPINION; 2],
             landed: 0,
-            kind: None,
+            kind: Some(Kind::User),
             part: Part::default(),
         };
         let name = || "ann".into();
@@ -454,6 +491,53 @@ mod tests {
         memory.evict(&store);
         assert!(memory.is_empty());
         let count = memory.with(&touch, name, &store, meet);
-        assert_eq!((count, memory.created), (2, 1));
+        assert_eq!((count, memory.seen), (2, Seen { distinct: 1, new: 1 }));
+    }
+
+    #[test]
+    fn entities_are_counted_once_since_a_start_and_sources_are_not_counted() {
+        let store = MemoryStore::default();
+        let touch = |name: u128, kind: Option<Kind>| Touch {
+            entity: EntityId(name),
+            seq: 1,
+            time: EventTime(5),
+            template: 0,
+            peer: 0,
+            surprise: [NO_OPINION; 2],
+            landed: 0,
+            kind,
+            part: Part::default(),
+        };
+        let epoch = |memory: &mut Memory, epoch: u64, store: &MemoryStore, names: &[u128]| {
+            memory.begin(epoch);
+            for name in names {
+                for kind in [Some(Kind::Host), None] {
+                    let touch = touch(name * 2 + u128::from(kind.is_none()), kind);
+                    memory.with(
+                        &touch,
+                        || "x".into(),
+                        store,
+                        |entity| {
+                            entity.touched = epoch;
+                            entity.dirty = true;
+                        },
+                    );
+                }
+            }
+        };
+        let mut first = Memory::new(1 << 20);
+        epoch(&mut first, 1, &store, &[1, 2]);
+        epoch(&mut first, 2, &store, &[2, 3]);
+        assert_eq!(first.seen, Seen { distinct: 3, new: 3 });
+        let mut changes = Changes::on(0);
+        first.snapshot(&mut changes);
+        let store = MemoryStore::of(&changes);
+        // Out of memory and back, in between, changes nothing.
+        let mut second = Memory::new(0);
+        for number in 3..6 {
+            epoch(&mut second, number, &store, &[3, 4]);
+            second.evict(&store);
+        }
+        assert_eq!(second.seen, Seen { distinct: 2, new: 1 });
     }
 }

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::types::hash::{Set, mix, stable};
-use crate::types::{
-    Batch, EntityId, EntityRef, Event, EventTime, Flags, Kind, NO_OPINION, Role, Source,
-};
+use crate::types::{Batch, EntityId, Event, EventTime, Flags, Kind, NO_OPINION, Role, Source};
 
 /// One event's mention of one entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +16,8 @@ pub struct Touch {
     pub time: EventTime,
     /// Its template.
     pub template: u64,
-    /// A hash of the entity that it was seen with, where that says something; 0 is none.
+    /// [`EntityId::brief`] of the entity that it was seen with, where that says something; 0 is
+    /// none.
     pub peer: u64,
     /// How surprising the event is by itself, on the touch that stands for it; else
     /// [`NO_OPINION`].
@@ -91,11 +90,6 @@ pub fn route(entity: EntityId) -> u64 {
     entity.0 as u64 ^ (entity.0 >> 64) as u64
 }
 
-/// An entity as other entities remember it.
-fn peer(entity: &EntityRef) -> u64 {
-    mix(route(entity.id)).max(1)
-}
-
 impl Mentions {
     /// Says what an event that landed on worker `landed` has to say, each with the hash that
     /// routes it. `canonical` writes the canonical name of an entity into its argument.
@@ -145,11 +139,11 @@ impl Mentions {
             match entity.kind {
                 Kind::Host => {
                     touch.part.set(Part::TEMPLATES);
-                    touch.peer = user.map_or(0, |user| peer(&entities[user]));
+                    touch.peer = user.map_or(0, |user| entities[user].id.brief());
                 }
                 Kind::User => {
                     touch.part.set(Part::TEMPLATES);
-                    touch.peer = from.or(host).map_or(0, |from| peer(&entities[from]));
+                    touch.peer = from.or(host).map_or(0, |from| entities[from].id.brief());
                 }
                 _ => {}
             }

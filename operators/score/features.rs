@@ -37,6 +37,34 @@ pub const FEATURE_NAMES: [&str; FEATURES] = [
     "age of its template",
 ];
 
+/// What a feature is in numbers, in the unit that people read: `143 bytes`.
+fn amount(feature: usize, value: f32) -> String {
+    match FEATURE_NAMES[feature] {
+        "message length" => format!("{value:.0} bytes"),
+        "variety of characters" => format!("{value:.2} bits"),
+        "digit share" | "punctuation share" => format!("{:.1} %", value * 100.0),
+        "hour of day" => format!("{value:.0} h UTC"),
+        "age of its template" => format!("{value:.0} events"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// A feature by its name, with what it is: `message length (143 bytes)`.
+#[must_use]
+pub fn described(feature: usize, value: f32) -> String {
+    format!("{} ({})", FEATURE_NAMES[feature], amount(feature, value))
+}
+
+/// The reason in words: `message length is 400 bytes; none of the 2079 messages of this template
+/// before had more than 158 bytes`.
+#[must_use]
+pub fn beyond_sentence(feature: usize, value: f32, most: f32, of: u64) -> String {
+    let (name, value, most) =
+        (FEATURE_NAMES[feature], amount(feature, value), amount(feature, most));
+    let before = format_args!("none of the {of} messages of this template before");
+    format!("{name} is {value}; {before} had more than {most}")
+}
+
 /// Which feature is the hour of the day, which is counted and not ranked.
 const HOUR: usize = 6;
 /// Features from here on are compared with all templates and never within one.
@@ -101,9 +129,30 @@ fn log_bin(x: f32, fine: u32) -> u8 {
     ((bits >> shift) - (127 << (23 - shift))).min(255) as u8
 }
 
+/// The number at which the bin after one of [`log_bin`] begins.
+fn log_bin_end(bin: u8, fine: u32) -> f32 {
+    let shift = 23 - fine.trailing_zeros();
+    f32::from_bits((u32::from(bin) + 1 + (127 << (23 - shift))) << shift) - 1.0
+}
+
+/// A number that a feature does not exceed which lies in a bin: of counts the largest that does.
+fn bin_most(feature: usize, bin: u8) -> f32 {
+    match FEATURE_NAMES[feature] {
+        "variety of characters" => 8.0 * linear_bin_end(bin),
+        "digit share" | "punctuation share" => linear_bin_end(bin),
+        "hour of day" => f32::from(bin),
+        _ => log_bin_end(bin, 8).ceil() - 1.0,
+    }
+}
+
 /// The bin of a share, 0 to 128.
 fn linear_bin(share: f32) -> u8 {
     (share.clamp(0.0, 1.0) * 128.0 + 0.5) as u8
+}
+
+/// The share at which the bin after one of [`linear_bin`] begins; 1 for the last.
+fn linear_bin_end(bin: u8) -> f32 {
+    ((f32::from(bin) + 0.5) / 128.0).min(1.0)
 }
 
 /// How a scale remembers.
@@ -347,6 +396,15 @@ impl Scale {
         Some((Opinion::new(largest * libm::exp(-over)), feature))
     }
 
+    /// What a feature was at most in a template that is compared with itself, as far as its bins
+    /// tell: a number that it never exceeded. 0 if nothing is known.
+    #[must_use]
+    pub fn most(&self, template: u64, feature: usize) -> f32 {
+        let last = self.templates.get(&template).and_then(|own| own.get(feature)?.0.last());
+        let Some((bin, _)) = last else { return 0.0 };
+        bin_most(feature, *bin)
+    }
+
     /// How many events of a template were seen, if it is compared with itself.
     #[must_use]
     pub fn seen(&self, template: u64) -> u64 {
@@ -476,6 +534,35 @@ mod tests {
         assert!(shares.is_sorted_by(|a, b| a < b));
         assert_eq!(log_bin(f32::INFINITY, 8), 255);
         assert_eq!(log_bin(f32::NAN, 8), 0);
+    }
+
+    #[test]
+    fn nothing_in_a_bin_exceeds_what_is_said_of_it_and_a_count_is_said_exactly() {
+        let mut random = Random::new(8);
+        for _ in 0..20_000 {
+            let bits = random.below(18);
+            let count = random.below(1 << bits) as f32;
+            let share = random.unit() as f32;
+            let counts = Features([count, count, share * 8.0, share, share, count, 5.0, count]);
+            let bins = counts.bins().0;
+            for (feature, value) in counts.0.into_iter().enumerate() {
+                let most = bin_most(feature, bins[feature]);
+                // The last bin of counts has no end.
+                assert!(value <= most || bins[feature] == 255, "{feature}: {value} > {most}");
+                let mut largest = counts;
+                largest.0[feature] = most;
+                let is_count = [0, 1, 5, 7].contains(&feature);
+                assert!(
+                    !is_count || largest.bins().0[feature] == bins[feature],
+                    "{feature} {most}"
+                );
+            }
+        }
+        assert_eq!(
+            beyond_sentence(0, 4_831.0, bin_most(0, log_bin(143.0, 8)), 2_079),
+            "message length is 4831 bytes; none of the 2079 messages of this template before had \
+             more than 158 bytes"
+        );
     }
 
     #[test]

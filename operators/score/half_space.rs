@@ -529,19 +529,22 @@ impl HalfSpace {
     }
 }
 
-/// The reason in words: `message length and digit share are unlike 99.9 % of this template's`.
+/// The reason in words: `message length (143 bytes) and digit share (61.3 %) are unlike those of
+/// 99.9 % of this template's messages`, of features as [`described`](super::features::described).
 /// `own` says whether the template is compared with itself.
 #[must_use]
-pub fn sentence(names: [&str; 2], opinion: Opinion, own: bool) -> String {
+pub fn sentence(names: [String; 2], opinion: Opinion, own: bool) -> String {
     let share = 100.0 * (1.0 - opinion.p());
     // As many digits as tell it from 100 %.
     let digits = (libm::ceil(opinion.surprise().decades()) as usize).saturating_sub(2).min(6);
-    let whose = if own { "this template's" } else { "all messages" };
+    let whose = if own { "this template's messages" } else { "all messages" };
     match names {
         [one, other] if one == other => {
-            format!("{one} is unlike {share:.digits$} % of {whose}")
+            format!("{one} is unlike that of {share:.digits$} % of {whose}")
         }
-        [one, other] => format!("{one} and {other} are unlike {share:.digits$} % of {whose}"),
+        [one, other] => {
+            format!("{one} and {other} are unlike those of {share:.digits$} % of {whose}")
+        }
     }
 }
 

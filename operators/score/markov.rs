@@ -162,22 +162,26 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The reason in words: `A -> B seen 0 of 5120 times`. `name` names a symbol; the start of a
-    /// sequence is `^` and its end `$`.
+    /// The reason in words: `B never came after A, of 5120 times`. `name` names a symbol.
     #[must_use]
     pub fn sentence(&self, symbol: Symbol, name: impl Fn(Symbol) -> String) -> String {
-        let mut text = String::new();
-        for symbol in self.past[ORDER - self.order..].iter().chain([&symbol]) {
-            if !text.is_empty() {
-                text.push_str(" -> ");
-            }
-            match *symbol {
-                Symbol::START => text.push('^'),
-                Symbol::END => text.push('$'),
-                symbol => text.push_str(&name(symbol)),
-            }
-        }
-        format!("{text} seen {} of {} times", self.seen, self.of)
+        let name = |symbol: &Symbol| match *symbol {
+            Symbol::START => "the start of a session".to_owned(),
+            Symbol::END => "the end of a session".to_owned(),
+            symbol => name(symbol),
+        };
+        let past: Vec<String> = self.past[ORDER - self.order..].iter().map(name).collect();
+        let often = match self.seen {
+            0 => "never came".to_owned(),
+            1 => "came once".to_owned(),
+            2 => "came twice".to_owned(),
+            many => format!("came {many} times"),
+        };
+        let after = match past.is_empty() {
+            true => String::new(),
+            false => format!(" after {}", past.join(" and then ")),
+        };
+        format!("{} {often}{after}, of {} times", name(&symbol), self.of)
     }
 }
 
@@ -358,7 +362,7 @@ mod tests {
         let name = |symbol| {
             if symbol == Symbol::of(1) { "A".into() } else { "B".into() }
         };
-        assert_eq!(evidence.sentence(Symbol::of(3), name), "A -> B seen 0 of 2000 times");
+        assert_eq!(evidence.sentence(Symbol::of(3), name), "B never came after A, of 2000 times");
     }
 
     #[test]

@@ -68,20 +68,21 @@ pub struct Evidence {
     pub seen: u64,
     /// Among how many events.
     pub events: u64,
-    /// Of how many kinds.
-    pub kinds: u64,
 }
 
 impl Evidence {
-    /// The reason in words: `template 812 first seen on db01 after 41200 events of 37 kinds`.
+    /// The reason in words: `template 812 was never seen on db01 before, in 41200 events`. `place`
+    /// may be empty.
     #[must_use]
     pub fn sentence(&self, symbol: impl std::fmt::Display, place: &str) -> String {
-        let Evidence { seen, events, kinds } = *self;
-        match seen {
-            0 => format!("{symbol} first seen {place} after {events} events of {kinds} kinds"),
-            1 => format!("{symbol} seen once {place} in {events} events of {kinds} kinds"),
-            _ => format!("{symbol} seen {seen} times {place} in {events} events of {kinds} kinds"),
-        }
+        let often = match self.seen {
+            0 => "never seen".to_owned(),
+            1 => "seen once".to_owned(),
+            2 => "seen twice".to_owned(),
+            many => format!("seen {many} times"),
+        };
+        let space = if place.is_empty() { "" } else { " " };
+        format!("{symbol} was {often}{space}{place} before, in {} events", self.events)
     }
 }
 
@@ -135,8 +136,7 @@ impl Rarity {
     /// What an opinion of `symbol` rests on.
     #[must_use]
     pub fn evidence(&self, symbol: u64) -> Evidence {
-        let kinds = self.symbols.len() as u64;
-        Evidence { seen: self.seen(symbol), events: self.events, kinds }
+        Evidence { seen: self.seen(symbol), events: self.events }
     }
 
     /// Learns an epoch.
@@ -268,7 +268,9 @@ mod tests {
         let model = learned(Options::TEMPLATES, (0..41_200).map(|i| i % 37));
         assert_eq!(model.score(99).unwrap().p(), 1.0 / 41_202.0);
         let sentence = model.evidence(99).sentence("template 99", "on db01");
-        assert_eq!(sentence, "template 99 first seen on db01 after 41200 events of 37 kinds");
+        assert_eq!(sentence, "template 99 was never seen on db01 before, in 41200 events");
+        let often = Evidence { seen: 3, events: 70 }.sentence("template 9", "");
+        assert_eq!(often, "template 9 was seen 3 times before, in 70 events");
     }
 
     #[test]

@@ -73,10 +73,12 @@ pub fn findings(
             time: event.time,
             landed,
             window: active.incidents.get(index.0 as usize).copied().unwrap_or(Span(0)),
-            score: 0.0,
-            threshold: 0.0,
+            score: level(rule.meta.level).score(),
+            threshold: Level::Informational.score(),
             contributions: Vec::new(),
+            peer: None,
             events: Vec::new(),
+            context: Vec::new(),
             group: Vec::new(),
             value: 0.0,
         });
@@ -133,10 +135,12 @@ pub fn of_firing(active: &Active, firing: Firing<'_>) -> Finding {
             .get(correlation as usize)
             .copied()
             .unwrap_or(document.timespan),
-        score: 0.0,
-        threshold: 0.0,
+        score: level(document.meta.level).score(),
+        threshold: Level::Informational.score(),
         contributions: Vec::new(),
+        peer: None,
         events,
+        context: Vec::new(),
         group: document.group_by.iter().cloned().zip(names.iter().cloned()).collect(),
         value,
     }
@@ -353,6 +357,13 @@ mod tests {
         let (tactics, techniques) = attack(&tags.map(str::to_owned));
         assert_eq!(tactics, ["stealth", "credential-access"]);
         assert_eq!(techniques, ["T1059.001", "T1003"]);
+    }
+
+    #[test]
+    fn a_match_scores_by_its_level_and_never_below_the_threshold() {
+        let scores = Level::ALL.map(Level::score);
+        assert_eq!(scores, [0.2, 0.4, 0.6, 0.8, 1.0]);
+        assert!(scores.iter().all(|score| *score >= Level::Informational.score()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Text;
+use super::hash::mix;
 
 /// The identity of an entity: a version 5 UUID of its canonical name in its kind's namespace.
 #[derive(
@@ -10,6 +11,14 @@ use super::event::Text;
 )]
 #[serde(transparent)]
 pub struct EntityId(pub u128);
+
+impl EntityId {
+    /// A hash of it, as other entities remember it; never 0.
+    #[must_use]
+    pub fn brief(self) -> u64 {
+        mix(self.0 as u64 ^ (self.0 >> 64) as u64).max(1)
+    }
+}
 
 impl std::fmt::Display for EntityId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -93,6 +93,13 @@ impl Level {
             Level::Critical => "critical",
         }
     }
+
+    /// The score of what a rule of this level finds: 0.2 for informational, 0.4, 0.6, 0.8, and 1
+    /// for critical. A rule has no probability; it is as sure as its author was.
+    #[must_use]
+    pub fn score(self) -> f64 {
+        f64::from(self as u8 + 1) / 5.0
+    }
 }
 
 /// What one detector says about one event.
@@ -107,6 +114,17 @@ pub struct Contribution {
     pub rank_p: Option<f64>,
     /// A sentence for a person.
     pub why: String,
+}
+
+/// With whom an entity was seen in an event, as its owner knows it: without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// [`EntityId::brief`] of it.
+    pub brief: u64,
+    /// How often the entity was seen with it before.
+    pub seen: u64,
+    /// In how many of its events.
+    pub events: u64,
 }
 
 /// Something found in an event.
@@ -130,14 +148,18 @@ pub struct Finding {
     pub landed: u32,
     /// What counts into the same incident, in event time from its first finding.
     pub window: super::time::Span,
-    /// The score, in [0, 1]; 0 for rules that do not score.
+    /// The score, in [0, 1], at least the threshold; [`Alert::score`] says whose.
     pub score: f64,
     /// The score from which on it is an alert.
     pub threshold: f64,
     /// What the detectors say, where there are any.
     pub contributions: Vec<Contribution>,
+    /// With whom the entity was seen, where that was judged.
+    pub peer: Option<Peer>,
     /// Other events that contribute, in sequence order.
     pub events: Vec<u64>,
+    /// Events of the entity shortly before, which need not have to do with it, in sequence order.
+    pub context: Vec<u64>,
     /// For correlations: the values of the group, by name.
     pub group: Vec<(String, String)>,
     /// For correlations: what was computed, a count or a sum or the like; else 0.
@@ -178,14 +200,22 @@ pub struct Alert {
     pub epoch: u64,
     /// How many findings there are in the incident so far.
     pub count: u64,
-    /// The score of the first finding.
+    /// The score of the first finding, in [0, 1]: what the detector says of it that the alert is
+    /// named after; of rules, [the score of their level](Level::score). The score of an *event* is
+    /// what all detectors say together, and another number.
     pub score: f64,
-    /// The score from which on it is an alert.
+    /// The score from which on it is an alert, never above the score: where that detector stood
+    /// then; of rules, whose every match is one, the score of the least level.
     pub threshold: f64,
     /// What each detector says about it.
     pub contributions: Vec<Contribution>,
-    /// The sequence numbers of the events that it rests on.
+    /// The sequence numbers of the events that it rests on: those in which something was found, and
+    /// of a correlation all that it counted; the first [`EVENTS_MAX`].
     pub events: Vec<u64>,
+    /// The entity's last events before the first of them, for whoever wants to know what led to it.
+    /// Nothing was found in these. Only detectors have them.
+    #[serde(default)]
+    pub context: Vec<u64>,
     /// The source of the first event.
     pub source: String,
     /// The host of the first event.

@@ -59,21 +59,21 @@ pub struct Note {
 }
 
 /// What an opinion of a single event rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Grounds {
-    /// Its template is rare: seen so often, among so many events of so many kinds.
+    /// Its template is rare: seen so often, among so many events.
     Rare {
         /// How often it was seen.
         seen: u64,
         /// Among how many events.
         events: u64,
-        /// Of how many kinds.
-        kinds: u64,
     },
     /// Its content is unlike that of others.
     Unusual {
         /// The two features that set it apart most, by number.
         features: [u8; 2],
+        /// What they are in this event.
+        values: [f32; 2],
         /// Whether it is compared with events of its own template.
         own: bool,
     },
@@ -81,7 +81,11 @@ pub enum Grounds {
     Beyond {
         /// Which feature, by number.
         feature: u8,
-        /// Of how many events of the template.
+        /// What it is in this event.
+        value: f32,
+        /// What it is in none of the others more than.
+        most: f32,
+        /// How many others of the template there are.
         of: u64,
     },
 }

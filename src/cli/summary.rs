@@ -32,8 +32,10 @@ pub struct Summary {
     pub anomalies: u64,
     /// Templates known at the end.
     pub templates: u64,
-    /// Entities known at the end.
+    /// Entities that were seen, each counted once.
     pub entities: u64,
+    /// Those of them that no earlier run with the same state had seen.
+    pub new_entities: u64,
     /// Events that came too late for their windows.
     pub late: u64,
     /// Matches of rules that correlations did not count: late ones, and where a limit bit.
@@ -192,11 +194,14 @@ impl Display for Shown<'_> {
         self.row(f, "events", &self.events())?;
         if let (Some(first), Some(last)) = (summary.first_event, summary.last_event) {
             let span = Duration::from_nanos(last.since(first).0.max(0).unsigned_abs());
-            let text = format!("{} to {} ({})", moment(first), moment(last), humanised(span));
+            let text = match (moment(first), moment(last)) {
+                (first, last) if first == last => first,
+                (first, last) => format!("{first} to {last} ({})", humanised(span)),
+            };
             self.row(f, "event time", &text)?;
         }
         self.row(f, "templates", &grouped(summary.templates))?;
-        self.row(f, "entities", &grouped(summary.entities))?;
+        self.row(f, "entities", &self.entities())?;
         self.row(f, "anomalies", &grouped(summary.anomalies))?;
         self.row(f, "alerts", &self.levels())?;
         if summary.alerts > 0 && !summary.alerts_over_time.is_empty() {
@@ -227,6 +232,15 @@ impl Shown<'_> {
         let by = if workers == 1 { "worker" } else { "workers" };
         let rate = grouped(events_per_second.round() as u64);
         format!("{} in {took}, {rate}/s with {workers} {by}", grouped(events))
+    }
+
+    fn entities(&self) -> String {
+        let Summary { entities, new_entities, .. } = *self.summary;
+        let seen = grouped(entities);
+        match new_entities {
+            new if new == entities => seen,
+            new => format!("{seen}, of them {} new", grouped(new)),
+        }
     }
 
     fn levels(&self) -> String {
@@ -329,6 +343,7 @@ mod tests {
             anomalies: 19,
             templates: 312,
             entities: 48_201,
+            new_entities: 48_201,
             seconds: 3.98,
             events_per_second: 302_595.7,
             workers: 2,
@@ -380,6 +395,16 @@ Session summary
     }
 
     #[test]
+    fn what_was_known_before_is_told_apart_and_one_moment_is_no_span() {
+        let at = EventTime::from_secs(1_700_000_000);
+        let (first_event, last_event) = (Some(at), Some(at));
+        let summary = Summary { entities: 6, first_event, last_event, ..Summary::default() };
+        let text = summary.shown(Palette::PLAIN).to_string();
+        assert!(text.contains("\n  entities     6, of them 0 new\n"), "{text}");
+        assert!(text.contains("\n  event time   2023-11-14 22:13:20\n"), "{text}");
+    }
+
+    #[test]
     fn the_json_has_the_keys_that_scripts_rely_on() {
         let object: serde_json::Value = serde_json::from_str(&sample().to_json()).unwrap();
         let keys = [
@@ -388,6 +413,7 @@ Session summary
             "anomalies",
             "templates",
             "entities",
+            "new_entities",
             "late",
             "uncounted",
             "dropped",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use operators::entity::memory::Seen;
 use operators::sigma::Schedule;
 use operators::state::{Changes, StateKey};
 use operators::types::{Alert, EventTime, More};
@@ -58,8 +59,8 @@ pub struct Totals {
     pub events: u64,
     /// Of them late ones.
     pub late: u64,
-    /// Entities seen for the first time.
-    pub entities: u64,
+    /// Entities, each counted once since the start, and how many of them are new.
+    pub entities: Seen,
     /// Matches of rules that correlations did not count: late ones, and where a limit bit.
     pub uncounted: u64,
     /// Events with something odd, by what.
@@ -105,7 +106,7 @@ pub(super) struct Output {
 struct Gathered {
     parts: Vec<Part>,
     more: Vec<More>,
-    created: u64,
+    seen: Seen,
     uncounted: u64,
     changes: Vec<Changes>,
     checkpoint: Option<(Checkpoint, u64)>,
@@ -129,7 +130,7 @@ impl Output {
             match said {
                 Said::Part(part) => gathered.entry(part.epoch).or_default().parts.push(*part),
                 Said::More(epoch, more) => gathered.entry(epoch).or_default().more.push(more),
-                Said::Created(epoch, count) => gathered.entry(epoch).or_default().created += count,
+                Said::Seen(epoch, seen) => gathered.entry(epoch).or_default().seen += seen,
                 Said::Uncounted(epoch, count) => {
                     gathered.entry(epoch).or_default().uncounted += count;
                 }
@@ -167,7 +168,7 @@ impl Output {
         ended: &mut Ended,
         checkpoints: Option<&SyncSender<(Marker, Vec<Changes>)>>,
     ) {
-        let Gathered { mut parts, mut more, created, uncounted, changes, checkpoint } = gathered;
+        let Gathered { mut parts, mut more, seen, uncounted, changes, checkpoint } = gathered;
         more.sort_by_key(|more| more.id);
         let mut alerts: Vec<Alert> =
             parts.iter_mut().flat_map(|part| part.alerts.drain(..)).collect();
@@ -192,7 +193,7 @@ impl Output {
             self.outlet.more(&more);
         }
         ended.totals.uncounted += uncounted;
-        self.count(parts, alerts, &more, created, &mut ended.totals);
+        self.count(parts, alerts, &more, seen, &mut ended.totals);
         ended.last_epoch = epoch;
         match (checkpoint, checkpoints) {
             (Some((Checkpoint::State, next_seq)), Some(checkpoints)) => {
@@ -213,7 +214,7 @@ impl Output {
         parts: Vec<Part>,
         alerts: Vec<Alert>,
         more: &[More],
-        created: u64,
+        seen: Seen,
         totals: &mut Totals,
     ) {
         let mut events = 0;
@@ -230,7 +231,7 @@ impl Output {
             }
         }
         totals.events += events;
-        totals.entities += created;
+        totals.entities += seen;
         totals.alert_count += alerts.len() as u64;
         self.progress.alerts.fetch_add(alerts.len() as u64, Ordering::Relaxed);
         self.progress.told.fetch_add(events, Ordering::Release);

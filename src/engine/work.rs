@@ -8,6 +8,7 @@ use std::sync::mpsc::{SyncSender, TryRecvError};
 use std::time::Duration;
 
 use dataflows::detection;
+use operators::entity::memory::Seen;
 use operators::report::Report;
 use operators::sigma::Schedule;
 use operators::state::{Changes, Ledger, Store};
@@ -28,8 +29,8 @@ pub(super) enum Said {
     Part(Box<Part>),
     /// What became of older incidents.
     More(u64, More),
-    /// Entities seen for the first time.
-    Created(u64, u64),
+    /// Entities that were not seen before since the start.
+    Seen(u64, Seen),
     /// Matches of rules that correlations could not count.
     Uncounted(u64, u64),
     /// A worker has finished all epochs up to this one.
@@ -104,9 +105,9 @@ pub(super) fn run(worker: &mut Worker, inlet: Inlet, job: &Job, said: SyncSender
             .probe_with(&probe);
         let tell = said.clone();
         outputs
-            .created
-            .inspect(move |(epoch, count)| {
-                tell.send(Said::Created(*epoch, *count)).ok();
+            .seen
+            .inspect(move |(epoch, seen)| {
+                tell.send(Said::Seen(*epoch, *seen)).ok();
             })
             .probe_with(&probe);
         let tell = said.clone();

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DemoArgs, Global};
 use crate::cli::exit::Exit;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
 use crate::demo::check::Verdict;
@@ -29,6 +29,7 @@ use crate::outlets::human;
 use crate::receivers::{Context, DeadLetters, Options, Protocol, Receivers, Snapshot, syslog};
 use crate::session::{Plan, Session};
 use crate::summing::{Sum, summary};
+use crate::verbs::rules::counted;
 use crate::{receivers, verbs};
 
 /// With how many workers, unless told otherwise.
@@ -84,32 +85,28 @@ pub fn demo(global: &Global, args: &DemoArgs) -> Outcome {
         dead_letters: DeadLetters::none(),
         shutdown: shutdown.clone(),
     };
-    let progress = session.progress();
+    let (progress, total) = (session.progress(), Some(lines.len() as u64));
+    let bar = Progress::follow(Unit::Events, global.quiet || args.json, move || {
+        let alerts = progress.alerts.load(Ordering::Relaxed);
+        let done = progress.told.load(Ordering::Relaxed);
+        Measured { done, total, said: counted(alerts, "alert") }
+    });
     let received = runtime.block_on(async {
         let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let options = [Options::Syslog(syslog::Options::usual(None, Some(loopback)))];
         let receivers = receivers::start(&options, &[], &context)
             .await
             .map_err(|error| Failure::new(Exit::Unavailable, error))?;
-        let bar = Progress::new(Some(bytes(&lines)), global.quiet || args.json);
-        let say = |bar: &Progress| {
-            let events = progress.told.load(Ordering::Relaxed);
-            let alerts = progress.alerts.load(Ordering::Relaxed);
-            bar.say(&format!("{events} events, {alerts} alerts"));
-        };
         let sent = tokio::select! {
-            sent = send(&receivers, &lines, |bytes| {
-                bar.advance(bytes);
-                say(&bar);
-            }) => sent,
+            sent = send(&receivers, &lines) => sent,
             () = shutdown.cancelled() => Ok(()),
         };
         let counted = receivers.stop().await;
-        bar.finish();
         sent.map(|()| counted)
     });
     drop(context);
     let ended = session.finish(interrupted.load(Ordering::Acquire))?;
+    drop(bar);
     let mut snapshot = Snapshot::default();
     for (_, counted) in received? {
         snapshot.add(&counted);
@@ -190,45 +187,26 @@ impl Folder {
     }
 }
 
-/// How many bytes the lines take without their ends.
-fn bytes(lines: &[Line]) -> u64 {
-    let mut text = String::new();
-    let mut sum = 0;
-    for line in lines {
-        text.clear();
-        line.write(&mut text);
-        sum += text.len() as u64;
-    }
-    sum
-}
-
 /// Sends the lines to the receiver, octet-counted (RFC 6587), and waits until it has them all.
-async fn send(
-    receivers: &Receivers,
-    lines: &[Line],
-    mut sent: impl FnMut(u64),
-) -> Result<(), Failure> {
+async fn send(receivers: &Receivers, lines: &[Line]) -> Result<(), Failure> {
     let receiver = &receivers.list[0];
     let bound = receiver.bound.iter().find(|(protocol, _)| *protocol == Protocol::Tcp);
     let (_, address) = *bound.expect("the receiver was told to listen");
     let mut stream = TcpStream::connect(address).await?;
-    let (mut text, mut chunk, mut plain) = (String::new(), Vec::new(), 0);
+    let (mut text, mut chunk) = (String::new(), Vec::new());
     for line in lines {
         text.clear();
         line.write(&mut text);
-        plain += text.len() as u64;
         chunk.extend_from_slice(text.len().to_string().as_bytes());
         chunk.push(b' ');
         chunk.extend_from_slice(text.as_bytes());
         if chunk.len() >= CHUNK_BYTES {
             stream.write_all(&chunk).await?;
             chunk.clear();
-            sent(std::mem::take(&mut plain));
         }
     }
     stream.write_all(&chunk).await?;
     stream.shutdown().await?;
-    sent(plain);
     let (mut before, mut since) = (0, Instant::now());
     loop {
         let taken = receiver.counters.snapshot().received;

@@ -1,11 +1,11 @@
 //! `replay`: takes finite logs through the whole engine and sums up.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use operators::state::model_key;
 use operators::template::{Dictionary, STORED};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{Global, ReplayArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Following, Measured, Progress, Unit, done};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print, start_log};
 use crate::config::settings::Settings;
@@ -28,6 +28,7 @@ use crate::receivers::{Context, Counters, DeadLetters, Snapshot, file};
 use crate::render::Resolver;
 use crate::session::{Again, Plan, Session};
 use crate::summing::{Sum, summary};
+use crate::verbs::rules::counted;
 use crate::{retold, setup, verbs};
 
 /// Does it.
@@ -147,22 +148,9 @@ fn read_files(
         args.paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let options = ReplayOptions { line_max: settings.receivers.max_line_bytes };
     let positions = session.positions.clone();
-    let outcome = runtime.block_on(async {
-        let read = read_all(&paths, &options, &positions, &context, &counters, &reading);
-        tokio::pin!(read);
-        let bar = Bar::new(quiet);
-        loop {
-            tokio::select! {
-                outcome = &mut read => {
-                    bar.finish();
-                    return outcome;
-                }
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    bar.show(&reading, &session.progress());
-                }
-            }
-        }
-    });
+    let bar = bar(&session, &reading, &counters, quiet);
+    let read = read_all(&paths, &options, &positions, &context, &counters, &reading);
+    let outcome = runtime.block_on(read);
     drop(context);
     let mut outcome = match outcome {
         Ok(outcome) => outcome,
@@ -171,12 +159,14 @@ fn read_files(
                 ReplayError::Panicked(_) => Exit::Internal,
                 _ => Exit::NoInput,
             };
+            drop(bar);
             session.finish(true)?;
             return Err(Failure::new(exit, error));
         }
     };
     outcome.stopped |= interrupted.load(Ordering::Acquire);
     let ended = session.finish(outcome.stopped)?;
+    drop(bar);
     Ok(Read { ended, outcome, received: counters.snapshot() })
 }
 
@@ -210,17 +200,14 @@ fn read_journal(
         );
     }
     let progress = again.progress();
-    let unknown = file::Progress::default();
-    let bar = Bar::new(quiet);
-    let ended = std::thread::scope(|scope| {
-        let dealing = scope.spawn(|| again.run(|| shutdown.is_cancelled()));
-        while !dealing.is_finished() {
-            std::thread::sleep(Duration::from_millis(20));
-            bar.show(&unknown, &progress);
-        }
-        bar.finish();
-        dealing.join().expect("a panic ends the process")
-    })?;
+    let seqs = crate::journal::info(dir).map(|info| info.seqs);
+    let total = seqs.ok().map(|seqs| seqs.end - seqs.start);
+    let bar = Progress::follow(Unit::Events, quiet, move || {
+        let done = progress.told.load(Ordering::Relaxed);
+        Measured { done, total, said: counted(progress.alerts.load(Ordering::Relaxed), "alert") }
+    });
+    let ended = again.run(|| shutdown.is_cancelled())?;
+    drop(bar);
     let stopped = interrupted.load(Ordering::Acquire);
     let outcome = file::Outcome { files: 1, stopped, ..file::Outcome::default() };
     Ok(Read { ended, outcome, received: Snapshot::default() })
@@ -329,33 +316,26 @@ fn write_alerts(path: &Path, alerts: &[&Alert]) -> Result<(), Failure> {
     file.flush().map_err(fail)
 }
 
-/// The bar, which is made when the size of the input is known.
-struct Bar {
+/// A bar over the bytes of the input of which it was told what came of them.
+fn bar(
+    session: &Session,
+    reading: &Arc<file::Progress>,
+    counters: &Arc<Counters>,
     quiet: bool,
-    bar: std::cell::OnceCell<Progress>,
-}
-
-impl Bar {
-    fn new(quiet: bool) -> Self {
-        Bar { quiet: quiet || !io::stderr().is_terminal(), bar: std::cell::OnceCell::new() }
-    }
-
-    fn show(&self, reading: &file::Progress, engine: &crate::engine::Progress) {
-        if self.quiet {
-            return;
-        }
+) -> Following {
+    let (reading, counters, engine) =
+        (Arc::clone(reading), Arc::clone(counters), session.progress());
+    // Of an earlier run, which is no part of this input.
+    let again = session.restored.again;
+    Progress::follow(Unit::Bytes, quiet, move || {
         let total = reading.bytes_total.load(Ordering::Relaxed);
-        let bar = self.bar.get_or_init(|| Progress::new((total > 0).then_some(total), false));
-        let done = reading.bytes_done.load(Ordering::Relaxed);
-        bar.advance(done.saturating_sub(bar.position()));
-        let events = engine.told.load(Ordering::Relaxed);
+        let told = engine.told.load(Ordering::Relaxed).saturating_sub(again);
         let alerts = engine.alerts.load(Ordering::Relaxed);
-        bar.say(&format!("{events} events, {alerts} alerts"));
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = self.bar.get() {
-            bar.finish();
+        let read = reading.bytes_done.load(Ordering::Relaxed);
+        Measured {
+            done: done(read, counters.snapshot().received, told),
+            total: (total > 0).then_some(total),
+            said: format!("{}, {}", counted(told, "event"), counted(alerts, "alert")),
         }
-    }
+    })
 }

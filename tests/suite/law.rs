@@ -15,7 +15,7 @@ use super::harness::{
 };
 
 /// So many lines, about, times 1 000.
-const SCALE: u64 = 10;
+const SCALE: u64 = 14;
 /// A budget that is wasted on purpose: without alerts there would be little to compare.
 pub(crate) const LOUD: [&str; 4] = [
     "detection.min_groups=10",

@@ -92,6 +92,44 @@ fn each_oddity_planted_in_the_reference_workload_is_found_where_it_is() {
 }
 
 #[test]
+fn no_alert_scores_below_the_threshold_that_it_names() {
+    let mut models = 0;
+    for (seed, oddity) in (4..).zip(Oddity::ALL) {
+        let (lines, _) = planted(20_000, seed, oddity);
+        for alert in alerts(&lines, "2") {
+            let Alert { score, threshold, .. } = alert;
+            assert!(0.0 < threshold && threshold <= score && score <= 1.0, "{alert:?}");
+            models += usize::from(alert.kind == "ml");
+        }
+    }
+    assert!(models >= Oddity::ALL.len());
+}
+
+#[test]
+fn an_explanation_names_whom_it_is_about_and_its_numbers() {
+    let cases = [
+        (
+            Oddity::FromElsewhere,
+            &["ip 203.0.113.66 was never seen", "with user svc-job before"][..],
+        ),
+        (Oddity::Payload, &["message length is 25", " bytes; none of the ", " had more than "]),
+        (Oddity::NotForHim, &["template `Failed password", "for user svc-job before, in "]),
+        (Oddity::OutOfTurn, &["`phase two", " came ", " after ", " times"]),
+        (Oddity::NeverSeen, &["template `insmod", "was never seen before, in "]),
+    ];
+    for (oddity, parts) in cases {
+        let (lines, at) = planted(20_000, 4, oddity);
+        let alerts = alerts(&lines, "2");
+        let of = |alert: &&Alert| alert.events.contains(&(at as u64));
+        let whys = alerts.iter().filter(of).flat_map(|alert| &alert.contributions);
+        let mut whys =
+            whys.filter(|part| part.detector.name() == oddity.found_as().0).map(|part| &part.why);
+        let why = whys.next().expect("the detector speaks of it");
+        assert!(parts.iter().all(|part| why.contains(part)), "{oddity:?}: {why}");
+    }
+}
+
+#[test]
 fn the_workload_says_the_same_with_one_two_and_three_workers() {
     let (lines, _) = planted(12_000, 5, Oddity::NeverSeen);
     let one = alerts(&lines, "1");
@@ -132,6 +170,10 @@ fn the_demo_finds_what_it_planted_and_says_so_again_with_any_number_of_workers()
     let by_models_alone = kinds.iter().filter(|kinds| kinds.len() == 1 && kinds.contains("ml"));
     assert!(by_models >= 6, "{kinds:?}");
     assert!(by_models_alone.count() >= 3, "{kinds:?}");
+    for alert in found.as_array().unwrap() {
+        let number = |key: &str| alert[key].as_f64().unwrap();
+        assert!((number("threshold")..=1.0).contains(&number("score")), "{alert}");
+    }
     let harmless = verdict["harmless"].as_array().unwrap().len();
     assert!(harmless <= 10, "{harmless} in 60 000 lines");
     assert_eq!(verdict["unexpected_high"], 0);

@@ -303,10 +303,22 @@ fn explain_says_why_there_is_an_alert_and_shows_its_events() {
     let shown: Vec<Value> =
         told[0]["events"].as_array().unwrap().iter().map(|event| event["seq"].clone()).collect();
     assert_eq!(shown, resting);
-    assert_eq!(*told[0]["events"].as_array().unwrap().last().unwrap(), *rare_event());
+    assert_eq!(told[0]["events"], Value::from(vec![rare_event().clone()]), "it rests on one line");
+    let before: Vec<&Value> =
+        told[0]["context"].as_array().unwrap().iter().map(|event| &event["seq"]).collect();
+    assert!(!before.is_empty() && before.iter().all(|seq| seq.as_u64() < resting[0].as_u64()));
+    assert_eq!(Value::from_iter(before.into_iter().cloned()), alert["context"]);
     let text = human(&["explain", id]);
     let why = alert["contributions"][0]["why"].as_str().unwrap().replace('\u{1b}', "\\x1b");
-    for part in [id, &why, "alert from", "segfault at \\x1b[2J", "web-01", "p "] {
+    for part in [
+        id,
+        &why,
+        "alert from",
+        "segfault at \\x1b[2J",
+        "web-01",
+        "p ",
+        "Before that, about host web-01",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let newest = json(&["query", "alerts", "--limit", "1"]);

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::super::data::{any_split, bench, mutations, numbers, recorded, recorded_json};
-use super::super::features::FEATURE_NAMES;
+use super::super::features::described;
 use super::*;
 
 const SMALL: Options =
@@ -211,14 +211,15 @@ fn a_far_point_is_odd_and_its_dimension_is_named() {
     assert!(p([0.5, 0.99]) < 1e-3 && p([0.01, 0.5]) < 1e-3);
     assert_eq!(model.isolating(&[0.5, 0.99])[0], 1);
     assert_eq!(model.isolating(&[0.01, 0.5])[0], 0);
-    let names = [FEATURE_NAMES[0], FEATURE_NAMES[3]];
+    let names = || [described(0, 143.0), described(3, 0.613)];
     assert_eq!(
-        sentence(names, Opinion::new(1e-3), true),
-        "message length and digit share are unlike 99.9 % of this template's"
+        sentence(names(), Opinion::new(1e-3), true),
+        "message length (143 bytes) and digit share (61.3 %) are unlike those of 99.9 % of this \
+         template's messages"
     );
     assert_eq!(
-        sentence([names[0]; 2], Opinion::new(2e-2), false),
-        "message length is unlike 98 % of all messages"
+        sentence([names()[0].clone(), names()[0].clone()], Opinion::new(2e-2), false),
+        "message length (143 bytes) is unlike that of 98 % of all messages"
     );
 }
 

@@ -176,11 +176,7 @@ impl Context {
     /// What an opinion of `symbol` rests on.
     #[must_use]
     pub fn evidence(&self, symbol: u64) -> Evidence {
-        Evidence {
-            seen: u64::from(self.seen(symbol)),
-            events: u64::from(self.events),
-            kinds: self.symbols.len() as u64,
-        }
+        Evidence { seen: u64::from(self.seen(symbol)), events: u64::from(self.events) }
     }
 
     /// Learns one event.

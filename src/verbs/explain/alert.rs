@@ -26,8 +26,30 @@ pub(super) fn explain(global: &Global, args: &ExplainArgs, settings: &Settings) 
         Some(id) => find(&reading, id)?,
         None => newest(&reading)?,
     };
-    let mut events = Vec::new();
-    for seq in &alert.events {
+    let history = History {
+        events: stored(&mut reading, &alert.events)?,
+        context: stored(&mut reading, &alert.context)?,
+    };
+    let text = match args.json {
+        true => json(&alert, &history, &reading),
+        false => human(&alert, &history, Palette::stdout(global.color)),
+    };
+    print(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// What the journal still has of an alert's events.
+struct History {
+    /// Those that it rests on.
+    events: Vec<Events>,
+    /// Those of the entity before.
+    context: Vec<Events>,
+}
+
+/// Those of some events that the journal still has.
+fn stored(reading: &mut Reading, seqs: &[u64]) -> Result<Vec<Events>, Failure> {
+    let mut events = Vec::with_capacity(seqs.len());
+    for seq in seqs {
         let found = reading.storage.found_of(*seq).map_err(storage_failure)?;
         let found = found.map(|(found, _)| found);
         let event = reading.events(found.as_ref(), &[*seq]).map_err(journal_failure)?;
@@ -35,12 +57,7 @@ pub(super) fn explain(global: &Global, args: &ExplainArgs, settings: &Settings) 
             events.push(event);
         }
     }
-    let text = match args.json {
-        true => json(&alert, &events, &reading),
-        false => human(&alert, &events, Palette::stdout(global.color)),
-    };
-    print(&text)?;
-    Ok(Exit::Ok)
+    Ok(events)
 }
 
 /// The alert with an id, or the only one whose id begins so.
@@ -95,23 +112,29 @@ fn time(text: &str) -> Option<EventTime> {
     text.parse::<TimeArgument>().ok().map(|time| time.moment(EventTime::MIN))
 }
 
-/// One object: the alert, its events as `replay --events` writes them, how many are gone.
-fn json(alert: &Alert, events: &[Events], reading: &Reading) -> String {
+/// One object: the alert, its events and its context as `replay --events` writes them, how many of
+/// the events are gone.
+fn json(alert: &Alert, history: &History, reading: &Reading) -> String {
     let mut writer = LineWriter::default();
-    let objects = events.iter().map(|event| {
-        let mut line = Vec::new();
-        event.json(0, &reading.templates, &mut writer, &mut line);
-        serde_json::from_slice::<Value>(&line).expect("it was just written")
-    });
+    let mut objects = |events: &[Events]| -> Vec<Value> {
+        let object = |event: &Events| {
+            let mut line = Vec::new();
+            event.json(0, &reading.templates, &mut writer, &mut line);
+            serde_json::from_slice(&line).expect("it was just written")
+        };
+        events.iter().map(object).collect()
+    };
     let object = json!({
         "alert": alert,
-        "events": objects.collect::<Vec<_>>(),
-        "events_gone": alert.events.len() - events.len(),
+        "events": objects(&history.events),
+        "events_gone": alert.events.len() - history.events.len(),
+        "context": objects(&history.context),
     });
     format!("{object}\n")
 }
 
-fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
+fn human(alert: &Alert, history: &History, palette: Palette) -> String {
+    let History { events, context } = history;
     let mut account = Account::new(palette);
     account.heading(&escape(&alert.title));
     account.row("alert", escape(&alert.id));
@@ -134,10 +157,11 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
     );
     account.row("when", when(alert));
     account.row("from", place(alert));
-    if alert.kind == "ml" {
-        let shown = format!("{:.3}, alert from {:.3} on", alert.score, alert.threshold);
-        account.row("score", shown);
-    }
+    let shown = match alert.kind.as_str() {
+        "ml" => format!("{:.3}, alert from {:.3} on", alert.score, alert.threshold),
+        _ => format!("{:.1}, by the level of the rule", alert.score),
+    };
+    account.row("score", shown);
     let tags: Vec<&str> =
         alert.tactics.iter().chain(&alert.techniques).map(String::as_str).collect();
     if !tags.is_empty() {
@@ -176,6 +200,13 @@ fn human(alert: &Alert, events: &[Events], palette: Palette) -> String {
             );
             account.line(palette.faint(gone));
         }
+    }
+    if !context.is_empty() {
+        let who = format!("{} {}", escape(&alert.entity.kind), escape(&alert.entity.value));
+        account.heading(&format!("Before that, about {who}"));
+    }
+    for event in context {
+        account.line(format_args!("  {}", event.human(0, palette)));
     }
     account.text
 }

@@ -161,7 +161,7 @@ impl Steps {
             let opinion = rarity.as_ref().and_then(|rarity| {
                 let opinion = rarity.score(template.id.0)?;
                 let name = format_args!("template `{}`", template.text);
-                Some((opinion.p(), rarity.evidence(template.id.0).sentence(name, "anywhere")))
+                Some((opinion.p(), rarity.evidence(template.id.0).sentence(name, "")))
             });
             // An empty message has no template, which is nothing rare.
             template.rarity = opinion.filter(|_| !self.masked.is_empty());

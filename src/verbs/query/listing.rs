@@ -33,8 +33,10 @@ pub(super) fn entities(
     let range = Range::of(&args.reading);
     let part = Part::optional(args.grep.as_deref());
     let wanted = args.entity.as_deref().map(|name| Entity::of(name, args.kind)).transpose()?;
+    // What stands for the source of events that name nobody is no entity, but for who knows its id.
     let takes = |profile: &Profile| {
-        range.touches((profile.first, profile.last))
+        (profile.kind.is_some() || wanted.is_some())
+            && range.touches((profile.first, profile.last))
             && args.kind.is_none_or(|kind| profile.kind == Some(kind))
             && part.as_ref().is_none_or(|part| part.is_in(&profile.name))
     };

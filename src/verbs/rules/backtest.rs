@@ -23,7 +23,7 @@ use crate::cli::args::{Global, RulesTestArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::{TimeArgument, grouped, humanised, moment};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print, state_flag};
 use crate::config::settings::Settings;
@@ -336,7 +336,7 @@ struct Bar {
 
 impl Bar {
     fn new(total: Option<u64>, quiet: bool) -> Self {
-        Bar { bar: Progress::new(total, quiet), next: Instant::now() + STEP }
+        Bar { bar: Progress::new(Unit::Bytes, total, quiet), next: Instant::now() + STEP }
     }
 
     fn show(&mut self, done: u64, events: u64) {
@@ -344,8 +344,8 @@ impl Bar {
             return;
         }
         self.next = Instant::now() + STEP;
-        self.bar.advance(done.saturating_sub(self.bar.position()));
-        self.bar.say(&counted(events, "event"));
+        let (total, said) = (None, counted(events, "event"));
+        self.bar.show(&Measured { done, total, said });
     }
 }
 

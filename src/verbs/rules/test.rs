@@ -21,7 +21,7 @@ use crate::cli::args::{Global, RulesTestArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::{grouped, humanised};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::config::settings::Settings;
@@ -88,7 +88,7 @@ pub(super) fn test(global: &Global, args: &RulesTestArgs) -> Outcome {
         }
     }
     let count = with.iter().map(|(_, _, _, bytes)| cases::count(bytes)).sum();
-    let bar = Progress::counting(count, "cases", global.quiet || args.json);
+    let bar = Progress::new(Unit::Cases, Some(count), global.quiet || args.json);
     let mut runner = Runner::new(settings, &choice, bar.clone());
     for (rule, tested, file, bytes) in with {
         bar.say(file);
