@@ -249,7 +249,7 @@ fn operators(fed: Vec<Fed>, samples: &mut Samples) {
                         .iter()
                         .map(|one| Mail::Opinion(one.seq, one.detector, one.surprise.0)),
                 ),
-                Said::Created(..) => {}
+                Said::Seen(..) => {}
             }
         }
         let mut told: Vec<Told> = Vec::new();
