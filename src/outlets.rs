@@ -46,16 +46,28 @@ impl<W: Write> Console<W> {
 #[must_use]
 pub fn human(alert: &Alert, palette: Palette) -> String {
     let level = alert.severity.name();
+    // A rule's id says nothing to people, and its beginning finds it.
+    let rule = match uuid::Uuid::try_parse(&alert.rule) {
+        Ok(_) => &alert.rule[..8],
+        Err(_) => &alert.rule,
+    };
     format!(
-        "{}  {}  {} {}={}  {}  {}",
-        palette.faint(escape(&alert.event_time)),
+        "{}  {}  {}  {}={}  {}  {}",
+        palette.faint(escape(&milliseconds(&alert.event_time))),
         palette.level(level, format_args!("{level:<8}")),
-        palette.strong(escape(&alert.rule)),
+        palette.strong(escape(&alert.title)),
         escape(&alert.entity.kind),
         escape(&alert.entity.value),
-        escape(&alert.title),
+        palette.faint(format_args!("rule {}", escape(rule))),
         palette.faint(&alert.id[..8]),
     )
+}
+
+/// A time in UTC, as alerts have it, to the millisecond: all are of the same width.
+fn milliseconds(time: &str) -> String {
+    let seconds = time.strip_suffix('Z').unwrap_or(time);
+    let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    format!("{seconds}.{fraction:0<3.3}Z")
 }
 
 /// A file of alerts, a line of JSON each, every alert once: also over a crash, in which some were
@@ -246,6 +258,15 @@ mod tests {
 
     fn line(id: &str) -> String {
         format!("{{\"id\":\"{id}\"}}\n")
+    }
+
+    #[test]
+    fn times_are_told_in_one_width() {
+        let times = ["2026-11-22T13:38:26.6Z", "2026-11-22T13:38:55Z", "2026-11-22T13:38:04.0129Z"];
+        let shown = times.map(milliseconds);
+        let expected =
+            ["2026-11-22T13:38:26.600Z", "2026-11-22T13:38:55.000Z", "2026-11-22T13:38:04.012Z"];
+        assert_eq!(shown, expected);
     }
 
     #[test]

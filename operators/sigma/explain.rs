@@ -12,6 +12,9 @@ use super::record::{self, Record};
 const SHOWN_MAX: usize = 8;
 const SHOWN_CHARS_MAX: usize = 512;
 
+/// What an item without a field is called.
+pub const KEYWORDS: &str = "keywords";
+
 /// What each selection of a rule says of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
@@ -48,7 +51,7 @@ pub struct SelectionResult {
 /// What one item says of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ItemResult {
-    /// Field and modifiers, as written; empty for keywords.
+    /// Field and modifiers, as written; [`KEYWORDS`] for keywords.
     pub item: String,
     /// Whether it holds.
     pub holds: bool,
@@ -67,9 +70,12 @@ pub struct Near {
     pub explanation: Explanation,
     /// The share of its wanted items that hold, in thousandths.
     pub share: u32,
-    /// The selections that keep it from matching.
+    /// What keeps it from matching: selections, or its log source ([`LOG_SOURCE`]).
     pub failed: Vec<String>,
 }
+
+/// What a rule's log source is called among what fails.
+pub const LOG_SOURCE: &str = "logsource";
 
 impl RuleSet {
     /// What each selection of a rule says of a record.
@@ -101,23 +107,25 @@ impl RuleSet {
         }
     }
 
-    /// The rules for this record's views that come nearest to matching it and do not: those of
-    /// which most holds, at most `n`.
+    /// The rules that come nearest to matching this record and do not: those of which most holds, at
+    /// most `n`. A rule for other views is near if all but its log source holds, which counts as
+    /// much as one of its selections.
     ///
-    /// Every rule that applies is walked, so this is for a person who asks, not for a stream.
+    /// Every rule is walked, so this is for a person who asks, not for a stream.
     #[must_use]
     pub fn nearest(&self, record: &Record<'_>, n: usize) -> Vec<Near> {
         let satisfied = self.satisfied(record.views());
         let mut near: Vec<(u32, RuleIndex)> = Vec::new();
         for (number, rule) in self.rules().iter().enumerate() {
             let applies = satisfied[usize::from(self.sources[number])];
-            if !applies || plain::matches(rule, record) {
-                continue;
-            }
             let selections = &rule.detection.selections;
-            let share = nearness(&rule.detection.condition, true, &mut |i| {
-                share_of(&selections[i].search, record)
-            });
+            let share = match (applies, plain::matches(rule, record)) {
+                (true, false) => nearness(&rule.detection.condition, true, &mut |i| {
+                    share_of(&selections[i].search, record)
+                }),
+                (false, true) => selections.len() as f64 / (selections.len() + 1) as f64,
+                _ => continue,
+            };
             near.push(((share * 1000.0) as u32, RuleIndex(number as u32)));
         }
         near.sort_by_key(|(share, index)| (std::cmp::Reverse(*share), *index));
@@ -125,7 +133,10 @@ impl RuleSet {
         let near = near.into_iter().filter(|(share, _)| *share > 0).map(|(share, index)| {
             let explanation = self.explain(record, index);
             let failed = explanation.selections.iter().filter(|one| one.holds != one.wanted);
-            let failed = failed.map(|one| one.name.clone()).collect();
+            let failed = match explanation.applies {
+                true => failed.map(|one| one.name.clone()).collect(),
+                false => vec![LOG_SOURCE.to_owned()],
+            };
             Near { explanation, share, failed }
         });
         near.collect()
@@ -209,7 +220,10 @@ fn explain_item(item: &Item, record: &Record<'_>) -> ItemResult {
     // Of keywords that are nowhere, the whole record would have to be shown.
     let telling = telling.filter(|_| item.field.is_some() || !passing.is_empty());
     ItemResult {
-        item: item.written.clone(),
+        item: match item.written.as_str() {
+            "" => KEYWORDS.to_owned(),
+            written => written.to_owned(),
+        },
         holds,
         values: telling.take(SHOWN_MAX).map(shown).collect(),
         passed: passing.iter().take(SHOWN_MAX).map(|value| shown_test(&value.test)).collect(),

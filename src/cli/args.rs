@@ -161,8 +161,8 @@ pub struct RunArgs {
 
 Without --state nothing is left behind. With it, a replay that was interrupted goes on where it
 was, and the files of alerts and events are those of the whole. A state folder in place of files
-has its journal read again, record by record in the epochs of then. With --fail-on the exit code is 3 if there are alerts of
-that level or above.")]
+has its journal read again, record by record in the epochs of then. With --fail-on the exit code
+is 3 if there are alerts of that level or above.")]
 pub struct ReplayArgs {
     /// Files or patterns, plain or compressed (.gz, .zst); `-` is standard input; or the state
     /// folder of another run
@@ -356,7 +356,8 @@ pub struct EventsArgs {
     /// Of this severity or above
     #[arg(long, value_name = "SEVERITY", value_parser = severity())]
     pub severity: Option<Severity>,
-    /// That match this rule or detector, by id or title, or that an alert of it rests on
+    /// That match this rule or detector, by title, id or the beginning of it, or that an alert of
+    /// it rests on
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
     /// Whose message holds this text; upper and lower case are the same
@@ -389,7 +390,7 @@ pub struct AlertsArgs {
     /// Of this level or above: informational, low, medium, high, critical
     #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
     pub level: Option<Level>,
-    /// Of this rule or detector, by id or title
+    /// Of this rule or detector, by title, id or the beginning of it
     #[arg(long, value_name = "RULE")]
     pub rule: Option<String>,
     /// Whose text holds this; upper and lower case are the same
@@ -602,7 +603,13 @@ mod tests {
                 return;
             }
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Example"), "{} has no examples", command.get_name());
+            let name = command.get_name();
+            assert!(help.starts_with("Example"), "{name} has no examples");
+            // What is longer is broken by the terminal, in the middle of a paragraph.
+            let longest = help.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(longest <= 100, "{name}: a line of {longest} characters");
+            // For clap it is the end of a line.
+            assert!(!help.contains("{n}"), "{name}");
         }
         let command = Cli::command();
         command.clone().debug_assert();

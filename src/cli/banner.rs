@@ -1,7 +1,7 @@
 //! What `run` says when it starts: what it listens to, what it knows, where its state is.
 //!
 //! At most [`LINES_MAX`] lines on standard error, narrow labels on the left. With JSON logs it is
-//! one log line instead, which is for the caller to write.
+//! one log line instead.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -39,6 +39,24 @@ impl Banner {
     #[must_use]
     pub fn shown(&self, palette: Palette) -> impl Display + '_ {
         Shown { banner: self, palette }
+    }
+
+    /// The same as one line of the log, for a log that is read by programs.
+    pub fn log(&self) {
+        let Banner { workers, rules_loaded, rules_skipped, took, .. } = self;
+        let lines: Vec<String> =
+            self.lines.iter().map(|(label, text)| format!("{label} {text}")).collect();
+        tracing::info!(
+            workers,
+            state = self.state,
+            restored = self.restored,
+            config = self.config,
+            rules = rules_loaded,
+            rules_skipped,
+            endpoints = lines.join("; "),
+            seconds = took.as_secs_f64(),
+            "ready"
+        );
     }
 }
 

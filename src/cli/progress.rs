@@ -102,8 +102,8 @@ impl Progress {
         }
         let done = (*done).max(self.bar.position());
         let said = super::escape::escape(said);
-        self.bar.set_message(format!("{}  {said}", self.pace(done, *total, self.begun.elapsed())));
         self.bar.set_position(done);
+        self.bar.set_message(format!("{}  {said}", self.pace(done, *total, self.begun.elapsed())));
     }
 
     /// So much more is done; shown with what is said next.
@@ -121,14 +121,19 @@ impl Progress {
     fn pace(&self, done: u64, total: Option<u64>, since: Duration) -> String {
         let unit = self.unit;
         let shown = match total {
-            Some(total) => format!("{} of {}", unit.shown(done), unit.shown(total)),
+            Some(total) => match unit {
+                Unit::Bytes => format!("{} of {}", unit.shown(done), unit.shown(total)),
+                Unit::Events | Unit::Cases => {
+                    format!("{} of {}", grouped(done), unit.shown(total))
+                }
+            },
             None => unit.shown(done),
         };
         if since < RATE_AFTER || done == 0 {
             return shown;
         }
         let rate = done as f64 / since.as_secs_f64();
-        let left = total.map(|total| total.saturating_sub(done) as f64 / rate);
+        let left = total.filter(|total| *total > done).map(|total| (total - done) as f64 / rate);
         let left = left.and_then(|left| Duration::try_from_secs_f64(left.ceil()).ok());
         let left = left.map_or(String::new(), |left| format!("  {} left", humanised(left)));
         format!("{shown}  {}/s{left}", unit.shown(rate as u64))
@@ -226,6 +231,7 @@ mod tests {
         assert_eq!(pace(2 << 20, 100), "2.0 MiB of 8.0 MiB");
         assert_eq!(pace(2 << 20, 2_000), "2.0 MiB of 8.0 MiB  1.0 MiB/s  6.0 s left");
         assert_eq!(pace(0, 2_000), "0 B of 8.0 MiB");
+        assert_eq!(pace(8 << 20, 2_000), "8.0 MiB of 8.0 MiB  4.0 MiB/s");
         let events = Progress::new(Unit::Events, None, true);
         assert_eq!(
             events.pace(12_000, None, Duration::from_secs(4)),

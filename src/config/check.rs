@@ -387,6 +387,11 @@ fn wanted(
         (Kind::Switch, Value::Text(text)) if text == "true" || text == "false" => {
             help.push("take the quotes away".to_owned());
         }
+        (Kind::Integer(..), Value::Text(text))
+            if text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            help.push("leave out the zeros in front".to_owned());
+        }
         (Kind::Integer(..) | Kind::Number(..) | Kind::Between(..), Value::Text(text))
             if text.parse::<f64>().is_ok() =>
         {

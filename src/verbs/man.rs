@@ -47,6 +47,9 @@ fn render(command: &Command, name: &str) -> Result<Vec<u8>, Failure> {
         command = command.version(env!("CARGO_PKG_VERSION"));
     }
     Man::new(command).title(name.to_uppercase()).render(&mut page)?;
+    // What stands after the flags begins with examples, and says so itself.
+    let text = String::from_utf8_lossy(&page).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    let mut page = text.into_bytes();
     if top {
         page.extend_from_slice(exit_codes().as_bytes());
     }

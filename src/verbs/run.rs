@@ -20,6 +20,7 @@ use crate::receivers::{Context, DeadLetters, StartError};
 use crate::rules::reload::{self, Reloaded, Reloader};
 use crate::session::{Plan, Session};
 use crate::summing::{Sum, summary};
+use crate::telemetry::Format;
 use crate::{receivers, setup, verbs};
 
 /// How large the file of dead letters may grow before it is set aside.
@@ -86,7 +87,10 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     };
     if !global.quiet {
         let banner = banner(settings, &loaded.file, &session, &receivers, started.elapsed());
-        writeln!(io::stderr(), "{}", banner.shown(palette))?;
+        match global.log_format {
+            Format::Text => writeln!(io::stderr(), "{}", banner.shown(palette))?,
+            Format::Json => banner.log(),
+        }
     }
 
     let progress = session.progress();
@@ -107,10 +111,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     if !global.quiet {
         let backlog =
             progress.records.load(Ordering::Relaxed) - progress.told.load(Ordering::Relaxed);
-        writeln!(
-            io::stderr(),
-            "stopping: working off {backlog} events (Ctrl-C again ends at once)"
-        )?;
+        match global.log_format {
+            Format::Text => writeln!(
+                io::stderr(),
+                "stopping: working off {backlog} events (Ctrl-C again ends at once)"
+            )?,
+            Format::Json => tracing::info!(backlog, "stopping"),
+        }
     }
     reloads.abort();
     session.hurry(Instant::now() + Duration::from_secs(settings.shutdown_timeout_s));
@@ -118,7 +125,12 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     drop(context);
     let ended = session.finish(false)?;
     if ended.left > 0 && !global.quiet {
-        writeln!(io::stderr(), "{} events are left for the next start", ended.left)?;
+        match global.log_format {
+            Format::Text => {
+                writeln!(io::stderr(), "{} events are left for the next start", ended.left)?;
+            }
+            Format::Json => tracing::warn!(events = ended.left, "left for the next start"),
+        }
     }
 
     let storage = crate::session::read_storage(&dir)?;
@@ -139,9 +151,10 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     });
     match args.json {
         true => print(&format!("{}\n", sum.to_json()))?,
-        false if !global.quiet => {
-            write!(io::stderr(), "{}", sum.shown(palette))?;
-        }
+        false if !global.quiet => match global.log_format {
+            Format::Text => write!(io::stderr(), "{}", sum.shown(palette))?,
+            Format::Json => tracing::info!(summary = sum.to_json(), "stopped"),
+        },
         false => {}
     }
     Ok(Exit::Ok)

@@ -10,6 +10,7 @@ use operators::types::EventTime;
 use serde_json::json;
 
 use super::reading::{Reading, journal_failure, storage_failure};
+use super::rules::counted;
 use crate::cli::args::{Global, StateInfoArgs, StateVerb};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
@@ -189,9 +190,9 @@ fn shown(dir: &Path, info: &Info, now: EventTime, palette: Palette) -> String {
     row(
         "journal",
         &format!(
-            "{} records in {} segments, {}; epochs {} to {}",
-            grouped(records),
-            grouped(journal.segments as u64),
+            "{} in {}, {}; epochs {} to {}",
+            counted(records, "record"),
+            counted(journal.segments as u64, "segment"),
             bytes(journal.bytes),
             grouped(journal.first_epoch),
             grouped(journal.open_epoch),

@@ -214,6 +214,7 @@ fn schema_completions_and_manual_are_generated_whole() {
     let page = stdout(&folder.run(&["man"]));
     assert!(page.contains(".SH \"EXIT STATUS\"") && page.contains("\\fB78\\fR"), "{page}");
     assert!(stdout(&folder.run(&["man", "query", "events"])).contains("\\-\\-grep"));
+    assert!(page.contains(".SH EXAMPLES\n  seerflow") && !page.contains("EXTRA"), "{page}");
     assert_eq!(code(&folder.run(&["man", "nonsense"])), 2);
     assert_eq!(code(&folder.run(&["man", "--dir", "man1"])), 0);
     let pages = fs::read_dir(folder.0.join("man1")).unwrap().count();

@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::harness::{
-    Chance, Live, assert_all_found, counts, folder, journaled, lines, program, run, stored_alerts,
-    stored_events, until,
+    Chance, Live, Process, assert_all_found, counts, folder, journaled, lines, program, run,
+    stored_alerts, stored_events, until,
 };
 use super::law::LOUD;
 
@@ -393,4 +393,52 @@ fn a_worker_that_panics_ends_the_process_with_70() {
         assert!(ended.stderr.contains("a folder for state"), "{}", ended.stderr);
         assert!(started.elapsed() < Duration::from_secs(60));
     }
+}
+
+#[test]
+fn a_log_of_json_holds_nothing_else() {
+    let dir = folder();
+    let log = dir.path().join("x.log");
+    fs::write(&log, "<38>Nov 22 13:38:00 web app[1]: hello\n").unwrap();
+    let mut command = program();
+    command.args(["run", "--log-format", "json", "--state"]).arg(dir.path().join("state"));
+    command.args(["--set", "receivers.syslog_enabled=false"]);
+    command.arg("--set").arg(format!("receivers.file_paths=['{}']", log.display()));
+    let process = Process::start(command, dir.path());
+    until("it is ready", || process.stderr().contains("\"ready\""));
+    process.signal("TERM");
+    let ended = process.wait();
+    assert_eq!((ended.code, ended.stdout.len()), (Some(0), 0), "{ended:?}");
+    let lines: Vec<serde_json::Value> =
+        ended.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let says = |what: &str| lines.iter().any(|line| line.to_string().contains(what));
+    assert!(says("\"ready\"") && says("\"stopping\"") && says("\\\"entities\\\""), "{lines:?}");
+}
+
+#[test]
+fn entities_of_a_run_are_those_it_saw_and_new_ones_are_told_apart() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let replayed = |name: &str, text: &str| {
+        let log = dir.path().join(name);
+        fs::write(&log, text).unwrap();
+        let mut command = program();
+        command.arg("replay").arg(&log).arg("--state").arg(&state).arg("--json");
+        let summary = run(command).summary();
+        (summary["entities"].as_u64().unwrap(), summary["new_entities"].as_u64().unwrap())
+    };
+    let login = |user: &str, address: &str| {
+        format!("<38>Nov 22 13:38:00 web sshd[1]: Accepted password for {user} from {address}\n")
+    };
+    let (first, new) = replayed("a.log", &(login("ann", "10.0.0.1") + &login("bob", "10.0.0.2")));
+    assert_eq!(first, new);
+    assert!(first >= 5, "{first}: a host, two users, two addresses");
+    assert_eq!(replayed("b.log", &login("ann", "10.0.0.1")), (first - 2, 0));
+    assert_eq!(replayed("c.log", &login("ann", "10.0.0.3")), (first - 2, 1));
+    assert_eq!(replayed("d.log", "x1 hello\n"), (0, 0), "a source is no entity");
+    let mut command = program();
+    command.args(["query", "entities", "--limit", "0", "--json", "--state"]).arg(&state);
+    let listed = String::from_utf8(run(command).stdout).unwrap();
+    assert_eq!(listed.lines().count() as u64, first + 1);
+    assert!(!listed.contains("\"source\""), "{listed}");
 }

@@ -229,6 +229,9 @@ fn alerts_are_those_of_replay_and_filters_choose_among_them() {
     }
     let text = human(&["query", "alerts", "--grep", "segfault"]);
     assert!(text.contains(&of("id")[..8]) && text.contains(of("rule")), "{text}");
+    let column = |line: &str| line.find('Z').expect("a time in UTC");
+    let lines = human(&["query", "alerts", "--limit", "0"]);
+    assert!(lines.lines().all(|line| column(line) == "2026-11-20T06:00:00.000".len()), "{lines}");
 }
 
 #[test]

@@ -327,6 +327,13 @@ fn an_explanation_names_selections_fields_and_values() {
     assert_eq!(nearest[0].failed, ["sel"]);
     assert_eq!(nearest[0].share, 750);
     assert!(set.nearest(&record, 5).is_empty(), "what matches is not near");
+
+    let nowhere = Record { views: Vec::new(), ..record.clone() };
+    let nearest = set.nearest(&nowhere, 5);
+    assert_eq!(nearest.len(), 1);
+    assert_eq!((nearest[0].share, &nearest[0].failed[..]), (666, &["logsource".to_owned()][..]));
+    let nothing = Record { views: Vec::new(), ..near };
+    assert!(set.nearest(&nothing, 5).is_empty(), "two reasons are too many");
 }
 
 #[test]

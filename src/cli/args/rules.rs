@@ -122,8 +122,8 @@ pub struct RulesLintArgs {
 
 Cases are in NAME.cases.jsonl beside NAME.yml, one JSON object on a line:
   {\"match\": true, \"raw\": \"<38>Nov 22 13:38:00 web sshd[812]: ...\", \"why\": \"what this shows\"}
-and those of correlations, with {n} and {time} counting up in what is repeated:
-  {\"fires\": true, \"raw\": [\"<38>{time} web sshd[{n}]: ...\"], \"repeat\": 12, \"every_s\": 5, \"then\": []}
+and those of correlations, whose records are repeated and have the {time} that it is then:
+  {\"fires\": true, \"raw\": [\"<38>{time} web sshd[7]: ...\"], \"repeat\": 12, \"every_s\": 5}
 The exit code is 1 if a case fails. With --against or --state rules are tried on logs instead, and
 it is 0 whether or not they match.")]
 pub struct RulesTestArgs {

@@ -1,5 +1,6 @@
 //! Why there is an alert: what was found, by whom, against which threshold, in which events.
 
+use operators::sigma::explain::KEYWORDS;
 use operators::types::{Alert, EventTime};
 use serde_json::{Value, json};
 
@@ -223,7 +224,9 @@ fn what_matched(account: &mut Account, matched: &Value) {
                 for selection in selections {
                     let items = selection["items"].as_array();
                     for item in items.into_iter().flatten() {
-                        let name = item["item"].as_str().filter(|name| !name.is_empty());
+                        // Alerts that were stored earlier have nothing for keywords.
+                        let is_field = |name: &&str| !name.is_empty() && *name != KEYWORDS;
+                        let name = item["item"].as_str().filter(is_field);
                         let values = item["values"].as_array().into_iter().flatten();
                         let values = values.map(|value| format!("`{}`", text(value)));
                         let values = values.collect::<Vec<_>>().join(", ");

@@ -36,7 +36,8 @@ pub(super) struct Judged {
     fields: Vec<(String, String)>,
     matched: Vec<Matched>,
     /// Only if none matches.
-    near: Vec<Near>,
+    /// Each with its log source.
+    near: Vec<(Near, String)>,
     asked: usize,
     refused: usize,
 }
@@ -99,6 +100,12 @@ impl Rules {
             true => self.sigma.nearest(batch, &event, NEAR_MAX),
             false => Vec::new(),
         };
+        let source = |near: &Near| short(&active.rules.rule(near.explanation.rule).logsource);
+        let near = near.into_iter().map(|near| {
+            let source = source(&near);
+            (near, source)
+        });
+        let near = near.collect();
         let (asked, refused) = (active.rules.len(), self.refused);
         Judged { views, fields: named, matched, near, asked, refused }
     }
@@ -120,7 +127,7 @@ impl Judged {
             "fields": fields.collect::<Vec<_>>(),
             "rules": self.asked,
             "matched": matched.collect::<Vec<_>>(),
-            "nearest": self.near,
+            "nearest": self.near.iter().map(|(near, _)| near).collect::<Vec<_>>(),
         });
         object.insert("sigma".to_owned(), sigma);
     }
@@ -155,10 +162,10 @@ impl Judged {
             let refused = counted(self.refused as u64, "document");
             account.row("", format!("{refused} cannot be used; `rules lint` says why"));
         }
-        for near in &self.near {
+        for (near, source) in &self.near {
             let share = format!("{} % holds", near.share / 10);
             title(account, share, &near.explanation, palette);
-            for reason in reasons(&near.explanation, false, String::new) {
+            for reason in reasons(&near.explanation, false, || source.clone()) {
                 account.row("", escape(&reason));
             }
         }

@@ -139,6 +139,9 @@ impl Part {
     }
 }
 
+/// How much of a rule's id there must be.
+const PREFIX_MIN: usize = 4;
+
 /// A rule or detector.
 #[derive(Clone, Debug)]
 pub(super) struct RuleName(pub(super) String);
@@ -146,7 +149,13 @@ pub(super) struct RuleName(pub(super) String);
 impl RuleName {
     fn is(&self, id: &str, title: &str) -> bool {
         let same = |name: &str| name.to_lowercase() == self.0.to_lowercase();
-        same(id) || same(title)
+        same(id) || same(title) || self.begins(id)
+    }
+
+    /// Whether it is enough of the beginning of a rule's id.
+    fn begins(&self, id: &str) -> bool {
+        let begins = |id: &str| id.to_lowercase().starts_with(&self.0.to_lowercase());
+        self.0.len() >= PREFIX_MIN && uuid::Uuid::try_parse(id).is_ok() && begins(id)
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use operators::sigma::explain::KEYWORDS;
 use operators::sigma::finding::identity;
 use operators::sigma::{Explanation, Gravity, RuleIndex, Sigma};
 use operators::types::{Batch, EventTime, Flags, Source};
@@ -375,7 +376,7 @@ pub(in crate::verbs) fn reasons(
     source: impl FnOnce() -> String,
 ) -> Vec<String> {
     if !explained.applies {
-        return vec![format!("the record is not of its log source, `{}`", source())];
+        return vec![format!("its log source fails: the record is not of `{}`", source())];
     }
     let mut reasons = Vec::new();
     for selection in &explained.selections {
@@ -396,11 +397,11 @@ pub(in crate::verbs) fn reasons(
 
 /// An item with the record's values.
 fn item(item: &operators::sigma::explain::ItemResult) -> String {
-    let name = if item.item.is_empty() { "keywords" } else { &item.item };
+    let name = &item.item;
     let values: Vec<String> = item.values.iter().map(|value| format!("`{value}`")).collect();
     match (values.is_empty(), item.holds) {
         (true, true) => name.to_owned(),
-        (true, false) if item.item.is_empty() => format!("{name} are nowhere"),
+        (true, false) if name == KEYWORDS => format!("{name} are nowhere"),
         (true, false) => format!("{name}, and the record has no such field"),
         (false, true) => format!("{name} has {}", values.join(", ")),
         (false, false) => format!("{name} does not fit {}", values.join(", ")),

@@ -33,6 +33,13 @@ fn a_line_is_explained_by_the_rules_that_match_or_come_near() {
     assert_eq!(told["sigma"]["nearest"][0]["title"], "Shell By Sudo");
     assert_eq!(told["sigma"]["nearest"][0]["failed"], json!(["calm"]));
     assert!(text.contains("selection `calm` holds: USER has `operator`"), "{text}");
+    let bare = ["explain", "--line", "Failed password for root from 10.0.0.7 port 22 ssh2"];
+    let (told, text) = (objects(dir.path(), &bare, 0).remove(0), said(dir.path(), &bare, 0));
+    assert_eq!(told["sigma"]["nearest"][0]["failed"], json!(["logsource"]), "{told}");
+    assert_eq!(told["sigma"]["nearest"][0]["selections"][0]["items"][0]["item"], "keywords");
+    for part in ["none matches", "its log source fails: the record is not of `linux/sshd`"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
     let (_, text) = explain("\u{1b}[2Jverdict=refused from=10.0.0.1");
     assert!(text.contains("As rules read it"), "{text}");
 }
@@ -55,4 +62,9 @@ fn an_alert_of_a_rule_is_explained_by_its_selections_and_their_values() {
     }
     let told = &objects(dir.path(), &["explain", id, "--state", "kept"], 0)[0];
     assert_eq!(told["alert"]["matched"]["selections"][0]["name"], "shell");
+    assert_eq!((&told["alert"]["score"], &told["alert"]["threshold"]), (&json!(0.8), &json!(0.2)));
+    let rule = &alerts[0]["rule"].as_str().unwrap()[..8];
+    let query = ["query", "alerts", "--state", "kept", "--rule", rule];
+    assert_eq!(objects(dir.path(), &query, 0), alerts, "the beginning of its id finds a rule");
+    assert!(said(dir.path(), &query[..4], 0).contains(&format!("rule {rule}")));
 }

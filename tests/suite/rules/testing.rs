@@ -47,7 +47,7 @@ fn cases_pass_or_say_which_selection_was_in_the_way() {
          COMMAND|endswith does not fit `/bin/ls`\n",
         "r/sudo.cases.jsonl:3: failed: must not match\n  it matches\n  selection `shell` holds: \
          COMMAND|endswith has `/bin/zsh`\n",
-        "the record is not of its log source, `product=linux service=sudo`\n",
+        "its log source fails: the record is not of `product=linux service=sudo`\n",
         "the file holds no correlation\n",
         "r/sudo.cases.jsonl:6: failed: cannot be run\n  it is no case: ",
         "r/deep/many.yml: no cases\n",
