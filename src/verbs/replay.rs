@@ -18,7 +18,7 @@ use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print, start_log};
+use crate::cli::{Failure, Outcome, configuration, narrate, print, start_log};
 use crate::config::settings::Settings;
 use crate::engine::Ended;
 use crate::journal::{FIRST_EPOCH, Pace};
@@ -69,11 +69,8 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
 
     for problem in &outcome.problems {
         let (path, reason) = (escape(&problem.path), escape(&problem.reason));
-        writeln!(
-            io::stderr(),
-            "{} {path}: {reason}",
-            Palette::stderr(global.color).bad("warning:")
-        )?;
+        let warning = Palette::stderr(global.color).bad("warning:");
+        narrate(&format!("{warning} {path}: {reason}\n"));
     }
     let dictionary = dictionary(settings, args.state.as_deref(), &ended)?;
     if let Some(lines) = lines {

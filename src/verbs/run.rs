@@ -12,7 +12,7 @@ use crate::cli::args::{Global, RunArgs};
 use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
+use crate::cli::{Failure, Outcome, configuration, narrate, print, start_log, state_flag};
 use crate::config::settings::{ConsoleFormat, ConsoleStream, Rotation as RotationBy, Settings};
 use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
@@ -38,6 +38,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     verbs::end_on_panic();
     let started = Instant::now();
     let palette = Palette::stderr(global.color);
+    let options = setup::receivers(settings);
+    if options.is_empty() {
+        let error = "there is nothing to receive from";
+        return Err(Failure::new(Exit::Config, error).with_hint(
+            "set `receivers.syslog_enabled`, `receivers.file_paths` or `receivers.stdin_enabled`",
+        ));
+    }
     let dir = settings.state.dir.clone();
     let interval = Duration::from_millis(settings.epoch.interval_ms);
     let mut session = Session::start(
@@ -67,7 +74,6 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         dead_letters: DeadLetters::file(&letters, DEAD_LETTERS_BYTES)?,
         shutdown: shutdown.clone(),
     };
-    let options = setup::receivers(settings);
     let start = receivers::start(&options, &session.positions, &context);
     let receivers = match runtime.block_on(start) {
         Ok(receivers) => receivers,
@@ -84,7 +90,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     };
     if !global.quiet {
         let banner = banner(settings, &loaded.file, &session, &receivers, started.elapsed());
-        writeln!(io::stderr(), "{}", banner.shown(palette))?;
+        narrate(&format!("{}\n", banner.shown(palette)));
     }
 
     let progress = session.progress();
@@ -105,10 +111,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     if !global.quiet {
         let backlog =
             progress.records.load(Ordering::Relaxed) - progress.told.load(Ordering::Relaxed);
-        writeln!(
-            io::stderr(),
-            "stopping: working off {backlog} events (Ctrl-C again ends at once)"
-        )?;
+        narrate(&format!("stopping: working off {backlog} events (Ctrl-C again ends at once)\n"));
     }
     reloads.abort();
     session.hurry(Instant::now() + Duration::from_secs(settings.shutdown_timeout_s));
@@ -116,7 +119,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     drop(context);
     let ended = session.finish(false)?;
     if ended.left > 0 && !global.quiet {
-        writeln!(io::stderr(), "{} events are left for the next start", ended.left)?;
+        narrate(&format!("{} events are left for the next start\n", ended.left));
     }
 
     let storage = crate::session::read_storage(&dir)?;
@@ -137,9 +140,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     });
     match args.json {
         true => print(&format!("{}\n", sum.to_json()))?,
-        false if !global.quiet => {
-            write!(io::stderr(), "{}", sum.shown(palette))?;
-        }
+        false if !global.quiet => narrate(&sum.shown(palette).to_string()),
         false => {}
     }
     Ok(Exit::Ok)
