@@ -53,7 +53,7 @@ impl<'a> Draft<'a> {
 pub(super) struct Out<'a> {
     pub(super) batch: Batch,
     /// For dates of the record being read.
-    pub(super) defaults: Defaults,
+    pub(super) defaults: Defaults<'a>,
     /// Room to put a name together.
     pub(super) path: String,
     block: &'a Block,
@@ -88,13 +88,10 @@ struct Name {
 }
 
 impl<'a> Out<'a> {
-    pub(super) fn new(batch: Batch, block: &'a Block, options: &Options) -> Self {
+    pub(super) fn new(batch: Batch, block: &'a Block, options: &'a Options) -> Self {
         Out {
             batch,
-            defaults: Defaults {
-                received_at: EventTime(0),
-                offset_seconds: options.zone_offset_seconds,
-            },
+            defaults: Defaults { received_at: EventTime(0), zone: &options.zone },
             path: String::new(),
             block,
             names: vec![Name { text: Text::NONE, says: Says::Nothing, next: 0 }],
