@@ -107,6 +107,7 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     Ok(match (outcome.stopped, found, outcome.problems.is_empty() || outcome.files > 0) {
         (true, _, _) => Exit::Forced,
         (_, true, _) => Exit::Found,
+        (_, _, false) if outcome.refused => Exit::NoInput,
         (_, _, false) => Exit::BadData,
         _ => Exit::Ok,
     })
