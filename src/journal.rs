@@ -107,7 +107,7 @@ pub use self::error::{Damage, JournalError, TornTail};
 pub use self::format::VERSION;
 pub use self::lookup::{Lookup, Stored, read_records};
 pub use self::reader::Reader;
-pub use self::recover::Recovered;
+pub use self::recover::{Recovered, Repaired, repair};
 pub use self::retention::{Info, Keep, Retention, Trimmed, info};
 pub use self::writer::{
     ControlIntake, Health, Pace, Stopped, WriteError, Writer, WriterOptions, wall_clock,
@@ -597,6 +597,28 @@ impl Journal {
                 self.counters.write_failures.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Takes it that everything before this place is lost, though it was there: what comes next has
+    /// this sequence number, and is of this epoch. False if the journal has come as far, and is left
+    /// as it is.
+    pub fn pass_over(&mut self, next_seq: u64, next_epoch: u64) -> bool {
+        self.seal();
+        let cutter = &self.state.cutter;
+        if next_seq <= cutter.next_seq() && next_epoch <= cutter.epoch() {
+            return false;
+        }
+        let next_seq = next_seq.max(cutter.next_seq());
+        let next_epoch = next_epoch.max(cutter.epoch());
+        if self.place.is_some() {
+            let payload = self.group.begin(Kind::Gap, cutter.epoch());
+            payload.extend_from_slice(&next_seq.to_le_bytes());
+            payload.extend_from_slice(&next_epoch.to_le_bytes());
+        }
+        self.state.leap(next_seq, next_epoch);
+        self.state.cutter.set_size(self.options.epochs);
+        self.builder_seq = next_seq;
+        true
     }
 
     /// Waits until everything committed is durable.

@@ -108,7 +108,8 @@ fn keep_failure(error: std::io::Error) -> Failure {
     Failure::new(Exit::Io, format!("cannot keep the rules in the state folder: {error}"))
 }
 
-fn journal_failure(error: JournalError) -> Failure {
+/// Why a journal cannot be used, with its exit code.
+pub(crate) fn journal_failure(error: JournalError) -> Failure {
     let exit = match &error {
         JournalError::InUse { .. } | JournalError::Version { .. } => Exit::Unavailable,
         JournalError::Damaged(_) | JournalError::Ahead { .. } | JournalError::Trimmed { .. } => {

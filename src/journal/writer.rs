@@ -92,10 +92,7 @@ pub struct Stopped {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The disk refused until the deadline. Nothing acknowledged is lost.
-    #[error(
-        "cannot write the journal: {records} records that came in are not stored, and were not \
-         acknowledged"
-    )]
+    #[error("cannot write the journal: {}", unstored(*records))]
     Refused {
         /// How many records were taken in and are not durable.
         records: u64,
@@ -105,6 +102,15 @@ pub enum WriteError {
     /// A failed sync has left the journal in a state that only opening it again can tell.
     #[error("cannot make the journal durable: the program has to be started again")]
     Lost(#[source] io::Error),
+}
+
+/// What is missing, in words.
+fn unstored(records: u64) -> String {
+    match records {
+        0 => "all records that came in are stored, but the stop is not".to_owned(),
+        1 => "1 record that came in is not stored, and was not acknowledged".to_owned(),
+        _ => format!("{records} records that came in are not stored, and were not acknowledged"),
+    }
 }
 
 /// A journal being written by its own thread.
@@ -294,11 +300,11 @@ impl<F: FnMut(Fed)> Work<F> {
         let mut taken = taken.drain(..);
         while let Some(intake) = taken.next() {
             self.journal.take(intake);
-            if self.journal.gathered() >= GROUP_BYTES {
-                if let Err(error) = self.commit() {
-                    self.untaken = taken.map(|intake| intake.ends.len() as u64).sum();
-                    return Err(error);
-                }
+            if self.journal.gathered() >= GROUP_BYTES
+                && let Err(error) = self.commit()
+            {
+                self.untaken = taken.map(|intake| intake.ends.len() as u64).sum();
+                return Err(error);
             }
         }
         self.commit()?;

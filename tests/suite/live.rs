@@ -15,8 +15,8 @@ use seerflow_dataflow::journal::Fed;
 use seerflow_dataflow::retold;
 
 use super::harness::{
-    Chance, Live, assert_all_found, counts, folder, free_ports, journaled, lines, program, run,
-    stored_alerts, stored_events, try_journaled, until,
+    Chance, Live, assert_all_found, counts, folder, found, free_ports, journaled, lines, program,
+    run, stored_alerts, stored_events, try_journaled, until,
 };
 use super::law::LOUD;
 
@@ -478,6 +478,71 @@ fn epochs_are_as_long_as_configured_and_old_ones_stay_as_they_were_cut() {
     let cuts: Vec<u64> = (1..=10).map(|n| 5_000 + n * 100).collect();
     assert_eq!(after[before.len()..before.len() + 10], cuts);
     assert_all_found(&state);
+}
+
+/// Has a journal repaired, first only looked at; what it says of what it has done.
+fn repaired(state: &Path) -> String {
+    let (_, said) = refused(state);
+    let command = format!("seerflow-dataflow state repair --state {}", state.display());
+    assert!(said.contains(&command) && said.lines().count() == 1, "{said}");
+    let before = fs::read(segment(state)).unwrap();
+    let repair = |yes: &[&str]| {
+        let mut command = program();
+        command.args(["state", "repair", "--state"]).arg(state).args(yes);
+        run(command)
+    };
+    let looked = repair(&[]);
+    assert_eq!(looked.code, Some(1), "{looked:?}");
+    assert!(looked.stderr.contains("--yes"), "{looked:?}");
+    assert_eq!(fs::read(segment(state)).unwrap(), before, "looking changes nothing");
+    let done = repair(&["--yes"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let again = repair(&[]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Starts `run` on a folder, sends a line, stops; the events that are found then.
+fn goes_on(state: &Path, dir: &Path) -> Vec<u64> {
+    let live = Live::start(state, dir, &[]);
+    live.connect().write_all(b"<34>after the repair\n").unwrap();
+    let there = || try_journaled(state).contains(&"<34>after the repair".to_owned());
+    until("the line after the repair", there);
+    live.stop();
+    found(state)
+}
+
+#[test]
+fn a_damaged_journal_is_repaired_by_the_command_that_the_refusal_names() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at..at + 8].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    let said = repaired(&state);
+    assert!(said.contains("bytes of") && said.contains(".damaged"), "{said}");
+    let aside = fs::read_dir(state.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
+    let aside: Vec<u8> = aside.flat_map(|path| fs::read(path).unwrap()).collect();
+    assert!(bytes.ends_with(&aside) && aside.len() > 1_000, "what was cut is kept");
+    let seqs = goes_on(&state, dir.path());
+    assert_eq!(seqs, (0..=5_000).collect::<Vec<_>>(), "no number is used again");
+}
+
+#[test]
+fn a_journal_that_lost_its_end_goes_on_behind_the_checkpoint_after_a_repair() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let len = fs::metadata(&path).unwrap().len();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 100).unwrap();
+    // The start that is refused cuts the unfinished write.
+    assert_eq!(refused(&state).0, Some(65));
+    let said = repaired(&state);
+    assert!(said.contains("before the checkpoint"), "{said}");
+    assert_eq!(goes_on(&state, dir.path()), (0..=5_000).collect::<Vec<_>>());
 }
 
 #[test]
