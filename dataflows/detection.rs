@@ -154,7 +154,7 @@ trait ReadExt<'scope> {
 
 impl<'scope> ReadExt<'scope> for StreamVec<'scope, u64, Hand> {
     fn read(self, options: &Options, rules: &Arc<Schedule>) -> StreamVec<'scope, u64, Share> {
-        let parser = Parser::new(options.parse);
+        let parser = Parser::new(options.parse.clone());
         let mut extractor = Extractor::new(options.extract);
         let rules = Arc::clone(rules);
         let mut sigma = Sigma::new(&rules.at(0));

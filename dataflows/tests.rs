@@ -24,7 +24,7 @@ fn options(memory_bytes: usize) -> Options {
     use operators::{content, entity, extract, parse, score, template, watermark};
     Options {
         parse: parse::Options {
-            zone_offset_seconds: 0,
+            zone: parse::Zone::fixed(0),
             future_max: parse::FUTURE_MAX,
             fields_max: parse::FIELDS_MAX,
         },

@@ -31,10 +31,12 @@ mod syslog;
 mod tests;
 pub mod time;
 mod windows;
+mod zone;
 
 use known::Known;
 use out::{Draft, Out};
 use syslog::{BYTE_ORDER_MARK, Priority};
+pub use zone::Zone;
 
 /// How many fields a record may have, by default. The rest is in its text only, and it is marked
 /// [`Flags::FIELDS_CUT`].
@@ -58,10 +60,10 @@ pub const FUTURE_MAX: Span = Span::from_secs(300);
 const DEFAULT_PRIORITY: u8 = 13;
 
 /// How to read records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The zone of times that do not name theirs, in seconds east of UTC, ±18 hours.
-    pub zone_offset_seconds: i32,
+    /// The zone of times that do not name theirs.
+    pub zone: Zone,
     /// How far a record's time may be later than its receipt. Beyond, it takes the time of its
     /// receipt and is marked [`Flags::TIME_CLAMPED`]: one bad clock may not move a watermark.
     pub future_max: Span,

@@ -163,6 +163,13 @@ pub fn start_log(global: &Global, loaded: &Loaded) -> telemetry::Guard {
     telemetry::start(levels, global.log_format, colours)
 }
 
+/// Tells people on standard error what goes on. A stream that nobody reads any more is no reason to
+/// do anything else.
+pub fn narrate(text: &str) {
+    // There is nowhere left to complain to.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes to standard output.
 ///
 /// # Errors

@@ -102,12 +102,12 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::block::{BLOCK_BYTES_MAX, RECORD_BYTES_MAX};
 pub use self::control::{CONTROL_BYTES_MAX, Control};
-pub use self::cutter::FIRST_EPOCH;
+pub use self::cutter::{EpochSize, FIRST_EPOCH};
 pub use self::error::{Damage, JournalError, TornTail};
 pub use self::format::VERSION;
 pub use self::lookup::{Lookup, Stored, read_records};
 pub use self::reader::Reader;
-pub use self::recover::Recovered;
+pub use self::recover::{Recovered, Repaired, repair};
 pub use self::retention::{Info, Keep, Retention, Trimmed, info};
 pub use self::writer::{
     ControlIntake, Health, Pace, Stopped, WriteError, Writer, WriterOptions, wall_clock,
@@ -152,6 +152,9 @@ pub enum Fsync {
 pub struct Options {
     /// A segment that has grown to so many bytes is closed. It may be longer by one group.
     pub segment_bytes: u64,
+    /// When epochs are full. An epoch that is open when a journal is opened is full as these say;
+    /// those before it stay as they were cut.
+    pub epochs: EpochSize,
     /// How many records a block holds, at most; blocks are dealt to workers.
     pub block_records: usize,
     /// How many sources are told apart. Records of further ones are of their receiver's source
@@ -177,6 +180,7 @@ impl Options {
     pub fn usual() -> Self {
         Options {
             segment_bytes: SEGMENT_BYTES,
+            epochs: EpochSize::usual(),
             block_records: BLOCK_RECORDS,
             sources_max: SOURCES_MAX,
             positions_max: POSITIONS_MAX,
@@ -303,11 +307,12 @@ impl Journal {
 
     fn new(
         options: Options,
-        state: State,
+        mut state: State,
         place: Option<Place>,
         durable: watch::Sender<Durable>,
         counters: Arc<Counters>,
     ) -> Journal {
+        state.cutter.set_size(options.epochs);
         Journal {
             builder: Builder::default(),
             builder_seq: state.cutter.next_seq(),
@@ -357,6 +362,18 @@ impl Journal {
     #[must_use]
     pub fn gathered(&self) -> usize {
         self.group.bytes.len() + self.builder.bytes()
+    }
+
+    /// How many records were taken and are not durable yet.
+    #[must_use]
+    pub fn unsafe_records(&self) -> u64 {
+        self.state.cutter.next_seq() - self.durable.borrow().next_seq
+    }
+
+    /// Where it lies on the disk. None if it is volatile.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.place.as_ref().map(|place| place.dir.as_path())
     }
 
     /// Takes an intake into the group: all of it, in as many blocks and epochs as it needs.
@@ -580,6 +597,28 @@ impl Journal {
                 self.counters.write_failures.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Takes it that everything before this place is lost, though it was there: what comes next has
+    /// this sequence number, and is of this epoch. False if the journal has come as far, and is left
+    /// as it is.
+    pub fn pass_over(&mut self, next_seq: u64, next_epoch: u64) -> bool {
+        self.seal();
+        let cutter = &self.state.cutter;
+        if next_seq <= cutter.next_seq() && next_epoch <= cutter.epoch() {
+            return false;
+        }
+        let next_seq = next_seq.max(cutter.next_seq());
+        let next_epoch = next_epoch.max(cutter.epoch());
+        if self.place.is_some() {
+            let payload = self.group.begin(Kind::Gap, cutter.epoch());
+            payload.extend_from_slice(&next_seq.to_le_bytes());
+            payload.extend_from_slice(&next_epoch.to_le_bytes());
+        }
+        self.state.leap(next_seq, next_epoch);
+        self.state.cutter.set_size(self.options.epochs);
+        self.builder_seq = next_seq;
+        true
     }
 
     /// Waits until everything committed is durable.

@@ -44,10 +44,18 @@ pub struct Plan {
     pub outlet: Box<dyn Outlet>,
 }
 
-/// A session at work.
+/// A session at work. One that is dropped works off what it has, like one that is finished.
+///
+/// Fields are dropped in their order: the engine waits for the end of all that deal, and those for
+/// the end of all that hand in.
 pub struct Session {
     /// Where records go.
     pub intakes: IntakeSender,
+    controls: mpsc::Sender<ControlIntake>,
+    writer: Writer,
+    /// Shared with the journal's thread, which deals while it writes.
+    dealer: Arc<Mutex<Dealer>>,
+    engine: Engine,
     /// How far files have been read before.
     pub positions: Vec<Position>,
     /// What was found in the state folder.
@@ -55,13 +63,10 @@ pub struct Session {
     /// What became of the rules that the configuration names.
     pub rules: Rules,
     state: Option<PathBuf>,
-    engine: Engine,
-    /// Shared with the journal's thread, which deals while it writes.
-    dealer: Arc<Mutex<Dealer>>,
-    writer: Writer,
+    /// What takes the results, if state is kept.
+    storage: Option<Storage>,
     /// Until when a stop may deal what the journal holds.
     until: Option<Instant>,
-    controls: mpsc::Sender<ControlIntake>,
     library: Arc<Library>,
     /// The rules that it began with.
     digest: u128,
@@ -93,6 +98,7 @@ fn storage_failure(error: storage::Error) -> Failure {
     let exit = match &error {
         storage::Error::InUse(_) | storage::Error::Version { .. } => Exit::Unavailable,
         storage::Error::Missing(_) => Exit::NoInput,
+        storage::Error::Damaged { .. } => Exit::BadData,
         storage::Error::Io { .. } | storage::Error::Store { .. } => Exit::Io,
     };
     Failure::new(exit, error)
@@ -102,7 +108,8 @@ fn keep_failure(error: std::io::Error) -> Failure {
     Failure::new(Exit::Io, format!("cannot keep the rules in the state folder: {error}"))
 }
 
-fn journal_failure(error: JournalError) -> Failure {
+/// Why a journal cannot be used, with its exit code.
+pub(crate) fn journal_failure(error: JournalError) -> Failure {
     let exit = match &error {
         JournalError::InUse { .. } | JournalError::Version { .. } => Exit::Unavailable,
         JournalError::Damaged(_) | JournalError::Ahead { .. } | JournalError::Trimmed { .. } => {
@@ -214,7 +221,7 @@ impl Session {
             rules: Arc::clone(&schedule),
             library: Arc::clone(&library),
             backing,
-            storage,
+            storage: storage.clone(),
             checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
             first_epoch: next_epoch,
             first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
@@ -253,15 +260,16 @@ impl Session {
             .map_err(|error| Failure::new(Exit::Internal, error))?;
         Ok(Session {
             intakes,
+            controls,
+            writer,
+            dealer,
+            engine,
             positions,
             restored,
             rules: counts,
             state,
-            engine,
-            dealer,
-            writer,
+            storage,
             until: None,
-            controls,
             library,
             digest,
         })
@@ -300,6 +308,9 @@ impl Session {
             self.engine.hold();
             self.until = Some(until);
         }
+        if let Some(storage) = &self.storage {
+            storage.wait_for_space_until(until);
+        }
     }
 
     /// Works off everything that was handed in, and ends. All other senders must be gone.
@@ -310,7 +321,10 @@ impl Session {
     /// # Errors
     /// If the journal could not take everything.
     pub fn finish(self, interrupted: bool) -> Result<Ended, Failure> {
-        let Session { intakes, state, engine, dealer, writer, until, controls, .. } = self;
+        // What is named last is dropped first: the engine waits for the end of the dealer.
+        let Session { engine, dealer, writer, intakes, controls, state, storage, until, .. } = self;
+        // Only the engine holds the store open.
+        drop(storage);
         if interrupted {
             writer.leave_open();
         }

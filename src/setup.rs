@@ -5,7 +5,7 @@ use std::time::Duration;
 use operators::report::attack::{Attack, Mapping, pattern};
 use operators::score::opinion::Surprise;
 use operators::score::{features, groups, half_space, markov, rarity};
-use operators::types::{Detector, Span};
+use operators::types::{Detector, EventTime, Span};
 use operators::{content, entity, extract, parse, template, watermark};
 
 use crate::config::settings::{self, Settings};
@@ -33,7 +33,7 @@ pub fn detection(settings: &Settings, workers: usize) -> dataflows::Options {
     let width = seconds(settings.correlation.window_duration_seconds);
     dataflows::Options {
         parse: parse::Options {
-            zone_offset_seconds: zone_offset(&settings.parse.timezone),
+            zone: zone(&settings.parse.timezone),
             future_max: seconds(settings.parse.max_future_s),
             fields_max: settings.parse.max_fields,
         },
@@ -138,12 +138,28 @@ fn attack(mappings: &[settings::AttackMapping]) -> Attack {
     }))
 }
 
-/// The offset of a zone in seconds east of UTC. Of a zone with daylight saving time, the standard
-/// one: which of the two a time without a zone is in cannot be told from the time alone.
-fn zone_offset(name: &str) -> i32 {
-    let Some(zone) = crate::config::zone(name) else { return 0 };
-    let january = jiff::civil::date(2026, 1, 15).at(12, 0, 0, 0);
-    zone.to_ambiguous_zoned(january).compatible().map_or(0, |zoned| zoned.offset().seconds())
+/// From and until when changes of a zone's offset are known: before and after it is as at the edge.
+const ZONE_YEARS: std::ops::Range<i16> = 1970..2101;
+
+/// A zone as operators know it.
+fn zone(name: &str) -> parse::Zone {
+    let zone = crate::config::zone(name).expect("zones are checked when they are read");
+    let edge = |year| {
+        let new_year = jiff::civil::date(year, 1, 1).at(0, 0, 0, 0);
+        let moment = new_year.to_zoned(jiff::tz::TimeZone::UTC);
+        moment.expect("every moment of these years is one").timestamp()
+    };
+    let (from, until) = (edge(ZONE_YEARS.start), edge(ZONE_YEARS.end));
+    let first = zone.to_offset(from).seconds();
+    let mut last = first;
+    let changes = zone.following(from).take_while(|change| change.timestamp() < until);
+    let changes = changes.filter_map(|change| {
+        let offset = change.offset().seconds();
+        // Some changes are of a name alone.
+        let time = EventTime::from_secs(change.timestamp().as_second());
+        (std::mem::replace(&mut last, offset) != offset).then_some((time, offset))
+    });
+    parse::Zone::changing(first, changes)
 }
 
 /// How the journal is kept.
@@ -158,6 +174,10 @@ pub fn journal(settings: &Settings, check_from: u64) -> journal::Options {
                 journal::Fsync::Interval(Duration::from_millis(journal.fsync_interval_ms))
             }
             settings::Fsync::Never => journal::Fsync::Never,
+        },
+        epochs: journal::EpochSize {
+            min: settings.epoch.min_records,
+            max: settings.epoch.max_records,
         },
         check_from,
         ..journal::Options::usual()
@@ -201,4 +221,47 @@ pub fn receivers(settings: &Settings) -> Vec<receivers::Options> {
         }));
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_zone_reads_back_what_its_clocks_show_in_every_month_of_130_years() {
+        let mut changing = 0;
+        for name in [
+            "UTC",
+            "+05:30",
+            "Europe/Berlin",
+            "America/New_York",
+            "Australia/Sydney",
+            "Africa/Casablanca",
+            "Asia/Kolkata",
+            "Australia/Lord_Howe",
+            "America/St_Johns",
+        ] {
+            let (ours, theirs) = (zone(name), crate::config::zone(name).unwrap());
+            for hours in (0..130 * 365 * 24).step_by(30 * 24 + 7) {
+                let moment = jiff::Timestamp::from_second(hours * 3_600).unwrap();
+                let offset = theirs.to_offset(moment).seconds();
+                changing +=
+                    usize::from(offset != theirs.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());
+                let utc = EventTime::from_secs(hours * 3_600);
+                let shown = utc + Span::from_secs(i64::from(offset));
+                assert_eq!(ours.moment(shown, utc), utc, "{shown} in {name}");
+            }
+        }
+        assert!(changing > 2_000, "{changing}");
+    }
+
+    #[test]
+    fn every_zone_that_there_is_can_be_read() {
+        let mut count = 0;
+        for name in jiff::tz::db().available() {
+            let _ = zone(name.as_str());
+            count += 1;
+        }
+        assert!(count > 400, "{count}");
+    }
 }

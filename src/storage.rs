@@ -24,7 +24,9 @@ pub mod reading;
 pub mod spill;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rocksdb::{
     BlockBasedIndexType, Cache, ColumnFamilyDescriptor, DB, DBCompactionStyle, DBCompressionType,
@@ -33,6 +35,11 @@ use rocksdb::{
 
 /// The version of everything in a state folder; another version is refused.
 pub const VERSION: u32 = 1;
+
+/// How often a full disk is tried, and how often it is told of.
+const TRIED_EVERY: Duration = Duration::from_millis(250);
+/// See [`TRIED_EVERY`].
+pub(crate) const SAID_EVERY: Duration = Duration::from_secs(10);
 
 const STATE: &str = "state";
 const SPILL: &str = "spill";
@@ -66,8 +73,20 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// Bytes of it are not what was written. The cause names the file.
+    #[error(
+        "the store in `{0}` is damaged; `{0}/store` can be moved aside: what it holds is then worked \
+         out again from the journal, as far back as that goes",
+        dir.display()
+    )]
+    Damaged {
+        /// The folder.
+        dir: PathBuf,
+        /// What RocksDB says.
+        source: rocksdb::Error,
+    },
     /// RocksDB found something wrong; its message names the file.
-    #[error("state in `{}` is damaged or cannot be written", dir.display())]
+    #[error("the store in `{}` cannot be read or written", dir.display())]
     Store {
         /// The folder.
         dir: PathBuf,
@@ -81,6 +100,16 @@ pub(crate) struct Inner {
     pub(crate) db: DB,
     pub(crate) dir: PathBuf,
     shared: Shared,
+    space: Space,
+}
+
+/// How long is waited for space on the disk.
+#[derive(Default)]
+struct Space {
+    /// Until when; `None` is as long as it takes.
+    until: Mutex<Option<Instant>>,
+    /// Whether something could not be written until then.
+    given_up: AtomicBool,
 }
 
 /// An open state folder.
@@ -171,7 +200,9 @@ impl Storage {
         let (options, families) = (database_options(&shared), families(&shared));
         let db = DB::open_cf_descriptors(&options, dir.join("store"), families)
             .map_err(|error| Self::refused(dir, error))?;
-        let storage = Storage { inner: Arc::new(Inner { db, dir: dir.to_owned(), shared }) };
+        let (dir, space) = (dir.to_owned(), Space::default());
+        let storage = Storage { inner: Arc::new(Inner { db, dir, shared, space }) };
+        let dir = storage.dir();
         // What was put aside belongs to the run that ended; the checkpoint does not know it.
         storage.clear_spill()?;
         std::fs::remove_dir_all(dir.join("ingest")).ok();
@@ -196,14 +227,69 @@ impl Storage {
         options.set_max_open_files(-1);
         let db = DB::open_cf_descriptors_read_only(&options, dir.join("store"), names, false)
             .map_err(|error| Self::refused(dir, error))?;
-        Ok(Storage { inner: Arc::new(Inner { db, dir: dir.to_owned(), shared }) })
+        let (dir, space) = (dir.to_owned(), Space::default());
+        Ok(Storage { inner: Arc::new(Inner { db, dir, shared, space }) })
     }
 
     fn refused(dir: &Path, error: rocksdb::Error) -> Error {
-        match error.as_ref().contains("lock") {
-            true => Error::InUse(dir.to_owned()),
-            false => Error::Store { dir: dir.to_owned(), source: error },
+        let dir = dir.to_owned();
+        match error.kind() {
+            rocksdb::ErrorKind::IOError if is_locked(error.as_ref()) => Error::InUse(dir),
+            rocksdb::ErrorKind::Corruption => Error::Damaged { dir, source: error },
+            _ => Error::Store { dir, source: error },
         }
+    }
+
+    /// Does something again and again while the disk is full: the store goes on by itself once there
+    /// is space. It is said at once, and every [`SAID_EVERY`] as long as it lasts.
+    ///
+    /// # Errors
+    /// Those that no space would mend; and that of a full disk once nobody waits any more, from when
+    /// on [`has_given_up`](Self::has_given_up) says so.
+    pub(crate) fn patiently<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, rocksdb::Error>,
+    ) -> Result<T, Error> {
+        let space = &self.inner.space;
+        let mut said: Option<Instant> = None;
+        loop {
+            let error = match work() {
+                Err(error) if is_full(&error) => error,
+                done => {
+                    if said.is_some() {
+                        let folder = self.inner.dir.display();
+                        tracing::info!(%folder, "the disk takes the state again");
+                    }
+                    return done.map_err(|error| self.error(error));
+                }
+            };
+            let until = *space.until.lock().unwrap_or_else(PoisonError::into_inner);
+            if until.is_some_and(|until| Instant::now() >= until) {
+                space.given_up.store(true, Ordering::Release);
+                return Err(self.error(error));
+            }
+            if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+                said = Some(Instant::now());
+                tracing::error!(
+                    folder = %self.inner.dir.display(),
+                    %error,
+                    "the disk is full: nothing more is analysed until it has space"
+                );
+            }
+            std::thread::sleep(TRIED_EVERY);
+        }
+    }
+
+    /// Waits for space on a full disk no longer than this.
+    pub fn wait_for_space_until(&self, until: Instant) {
+        *self.inner.space.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    /// Whether something could not be written for want of space, and was left. What is derived from
+    /// here on is not to be told: the journal has the records, behind the last checkpoint.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        self.inner.space.given_up.load(Ordering::Acquire)
     }
 
     /// The folder.
@@ -213,7 +299,11 @@ impl Storage {
     }
 
     pub(crate) fn error(&self, source: rocksdb::Error) -> Error {
-        Error::Store { dir: self.inner.dir.clone(), source }
+        let dir = self.inner.dir.clone();
+        match source.kind() {
+            rocksdb::ErrorKind::Corruption => Error::Damaged { dir, source },
+            _ => Error::Store { dir, source },
+        }
     }
 
     /// How many bytes the store takes on disk.
@@ -222,6 +312,18 @@ impl Storage {
         let files = std::fs::read_dir(self.inner.dir.join("store")).into_iter().flatten();
         files.flatten().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()
     }
+}
+
+/// Whether what the store says is that its lock is held, by another process or by this one.
+fn is_locked(says: &str) -> bool {
+    says.contains("While lock file: ") || says.contains("lock hold by current process")
+}
+
+/// Whether what the store says is that the disk, or what one may use of it, is full.
+fn is_full(error: &rocksdb::Error) -> bool {
+    let says = error.as_ref();
+    error.kind() == rocksdb::ErrorKind::IOError
+        && ["No space left on device", "Disk quota exceeded"].iter().any(|full| says.contains(full))
 }
 
 impl Inner {

@@ -96,7 +96,7 @@ pub fn summary(sum: &Sum<'_>) -> Summary {
 
 /// Reads back what [`EventTime`] printed.
 fn time(text: &str) -> Option<EventTime> {
-    let defaults =
-        operators::parse::time::Defaults { received_at: EventTime(0), offset_seconds: 0 };
+    let utc = operators::parse::Zone::fixed(0);
+    let defaults = operators::parse::time::Defaults { received_at: EventTime(0), zone: &utc };
     operators::parse::time::any(text, defaults)
 }

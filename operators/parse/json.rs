@@ -26,15 +26,15 @@ pub(super) fn object(out: &mut Out, known: &mut Known, text: &str) -> Option<()>
     (reader.at == text.len()).then_some(())
 }
 
-struct Reader<'r, 'a> {
-    out: &'r mut Out,
+struct Reader<'r, 'o, 'a> {
+    out: &'r mut Out<'o>,
     known: &'r mut Known,
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> Reader<'_, '_, 'a> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

@@ -57,10 +57,10 @@ impl<'a> Draft<'a> {
 ///
 /// Names of fields are kept once in a batch: equal names are the same [`Text`], so what follows
 /// may remember what a name means to it.
-pub(super) struct Out {
+pub(super) struct Out<'a> {
     pub(super) batch: Batch,
     /// For dates of the record being read.
-    pub(super) defaults: Defaults,
+    pub(super) defaults: Defaults<'a>,
     /// Room to put a name together.
     pub(super) path: String,
     /// A copy of a text of the batch that is being read, by its address, and where the text is.
@@ -97,14 +97,11 @@ struct Name {
     next: u32,
 }
 
-impl Out {
-    pub(super) fn new(batch: Batch, options: &Options) -> Self {
+impl<'a> Out<'a> {
+    pub(super) fn new(batch: Batch, options: &'a Options) -> Self {
         Out {
             batch,
-            defaults: Defaults {
-                received_at: EventTime(0),
-                offset_seconds: options.zone_offset_seconds,
-            },
+            defaults: Defaults { received_at: EventTime(0), zone: &options.zone },
             path: String::new(),
             aside: None,
             spare: String::new(),

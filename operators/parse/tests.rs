@@ -13,12 +13,13 @@ use crate::types::{Source, Value};
 const RECEIVED: &str = "2026-11-22T14:00:00Z";
 
 pub(super) fn received_at() -> EventTime {
-    let defaults = time::Defaults { received_at: EventTime(0), offset_seconds: 0 };
+    let utc = Zone::fixed(0);
+    let defaults = time::Defaults { received_at: EventTime(0), zone: &utc };
     time::any(RECEIVED, defaults).unwrap()
 }
 
 pub(super) fn options() -> Options {
-    Options { zone_offset_seconds: 0, future_max: FUTURE_MAX, fields_max: FIELDS_MAX }
+    Options { zone: Zone::fixed(0), future_max: FUTURE_MAX, fields_max: FIELDS_MAX }
 }
 
 pub(super) fn block<'r>(receiver: &str, records: impl IntoIterator<Item = &'r str>) -> Arc<Block> {

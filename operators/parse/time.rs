@@ -4,17 +4,37 @@
 //! shape of a date and is none (February 30th) is still a date's length long, so that the header
 //! around it can be read; its time is `None`.
 
+use super::Zone;
 use crate::types::time::days_in_month;
 use crate::types::{EventTime, Span};
 
 /// What a date leaves out and its reader must add.
 #[derive(Clone, Copy, Debug)]
-pub struct Defaults {
+pub struct Defaults<'a> {
     /// When the record came. A date without a year lies in the year that puts it nearest to this,
     /// and no more than two days after.
     pub received_at: EventTime,
-    /// What to take from a time without a zone to get UTC: seconds east of Greenwich.
-    pub offset_seconds: i32,
+    /// The zone of a time that names none.
+    pub zone: &'a Zone,
+}
+
+impl Defaults<'_> {
+    /// The moment at which clocks show `local` in a zone so many seconds east of UTC, or else in
+    /// the zone of times that name none.
+    fn moment(self, local: EventTime, zone: Option<i32>) -> EventTime {
+        match zone {
+            Some(seconds) => local - Span::from_secs(i64::from(seconds)),
+            None => self.zone.moment(local, self.received_at),
+        }
+    }
+
+    /// What clocks showed there, about when the record came.
+    fn receipt(self, zone: Option<i32>) -> EventTime {
+        match zone {
+            Some(seconds) => self.received_at + Span::from_secs(i64::from(seconds)),
+            None => self.zone.about(self.received_at),
+        }
+    }
 }
 
 /// A date at the start of a text.
@@ -203,15 +223,14 @@ pub fn clock(text: &str, defaults: Defaults) -> Option<Stamp> {
     let mut scan = Scan::new(text);
     let clock = scan.clock(b':')?;
     let nanos = scan.fraction();
-    let offset = Span::from_secs(i64::from(defaults.offset_seconds));
-    let (year, month, day, ..) = (defaults.received_at + offset).civil();
+    let (year, month, day, ..) = defaults.receipt(None).civil();
     let Some(today) = EventTime::from_civil((year, month, day), clock, nanos) else {
         return Some(Stamp { time: None, len: scan.at, has_offset: false });
     };
     let day = Span::from_secs(86_400);
     let distance = |time: &EventTime| time.0.abs_diff(defaults.received_at.0);
-    let today = today - offset;
-    let time = [today, today - day, today + day].into_iter().min_by_key(distance);
+    let days = [today, today - day, today + day].map(|local| defaults.moment(local, None));
+    let time = days.into_iter().min_by_key(distance);
     Some(Stamp { time, len: scan.at, has_offset: false })
 }
 
@@ -491,9 +510,9 @@ impl<'a> Scan<'a> {
         has_offset: bool,
         defaults: Defaults,
     ) -> Stamp {
-        let offset = i64::from(zone.unwrap_or(defaults.offset_seconds));
         let time = EventTime::from_civil(date, clock, nanos);
-        Stamp { time: time.map(|time| time - Span::from_secs(offset)), len: self.at, has_offset }
+        let time = time.map(|local| defaults.moment(local, zone));
+        Stamp { time, len: self.at, has_offset }
     }
 
     fn nearest_year(
@@ -508,19 +527,20 @@ impl<'a> Scan<'a> {
         // A log is read after it was written, sometimes long after; a clock that is days ahead
         // is less likely than a file that is months old.
         let latest = defaults.received_at + Span::from_secs(2 * 86_400);
-        let offset = Span::from_secs(i64::from(zone.unwrap_or(defaults.offset_seconds)));
         let received_at = defaults.received_at;
-        let in_year = |year| EventTime::from_civil((year, month, day), clock, nanos);
+        let in_year = |year| {
+            let local = EventTime::from_civil((year, month, day), clock, nanos)?;
+            Some(defaults.moment(local, zone))
+        };
         let distance = |time: &EventTime| time.0.abs_diff(received_at.0);
-        let year = (received_at + offset).civil().0;
-        let this_year = in_year(year).map(|time| time - offset);
-        let time = match this_year {
+        let year = defaults.receipt(zone).civil().0;
+        let time = match in_year(year) {
             Some(time) if distance(&time) <= HALF_YEAR && time <= latest => Some(time),
             _ => {
                 // A leap day may be eight years away: 1896 and 1904.
                 let reach = if day > days_in_month(2025, month) { 8 } else { 1 };
                 let years = year.saturating_sub(reach)..=year.saturating_add(reach);
-                let times = years.filter_map(in_year).map(|time| time - offset);
+                let times = years.filter_map(in_year);
                 times.min_by_key(|time| (*time > latest, distance(time)))
             }
         };
@@ -530,12 +550,16 @@ impl<'a> Scan<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
-    fn at(received: &str) -> Defaults {
-        let utc = Defaults { received_at: EventTime(0), offset_seconds: 0 };
+    static UTC: LazyLock<Zone> = LazyLock::new(|| Zone::fixed(0));
+
+    fn at(received: &str) -> Defaults<'static> {
+        let utc = Defaults { received_at: EventTime(0), zone: &UTC };
         let received_at = iso(received, utc).unwrap().time.unwrap();
-        Defaults { received_at, offset_seconds: 0 }
+        Defaults { received_at, zone: &UTC }
     }
 
     type Shape = fn(&str, Defaults) -> Option<Stamp>;
@@ -589,7 +613,8 @@ mod tests {
 
     #[test]
     fn a_time_without_a_zone_is_in_the_zone_of_the_options() {
-        let defaults = Defaults { offset_seconds: 3_600, ..at("2026-11-22T05:00:00Z") };
+        let zone = Zone::fixed(3_600);
+        let defaults = Defaults { zone: &zone, ..at("2026-11-22T05:00:00Z") };
         let time = |text| any(text, defaults).unwrap().to_rfc3339();
         assert_eq!(time("2026-11-22 05:30:00"), "2026-11-22T04:30:00Z");
         assert_eq!(time("Nov 22 05:30:00"), "2026-11-22T04:30:00Z");
@@ -627,7 +652,7 @@ mod tests {
             let text = format!("{} {date:2} 12:00:00", MONTHS[month as usize - 1]);
             for skew in [-1, 0, 1, 100, 300] {
                 let received_at = then + Span::from_secs(skew * 86_400);
-                let stamp = bsd(&text, Defaults { received_at, offset_seconds: 0 }).unwrap();
+                let stamp = bsd(&text, Defaults { received_at, zone: &UTC }).unwrap();
                 assert_eq!(stamp.time, Some(then), "{text} with {skew} days of skew");
             }
         }
@@ -668,8 +693,9 @@ mod tests {
         let defaults = at("2026-11-22T05:00:00Z");
         assert_eq!(any("9999-12-31T23:59:59Z", defaults), Some(EventTime::MAX));
         assert_eq!(any("0000-01-01T00:00:00Z", defaults), Some(EventTime::MIN));
+        let zone = Zone::fixed(-64_800);
         for received_at in [EventTime::MIN, EventTime::MAX] {
-            let defaults = Defaults { received_at, offset_seconds: -64_800 };
+            let defaults = Defaults { received_at, zone: &zone };
             assert!(bsd("Feb 29 12:00:00", defaults).is_some());
             assert!(clock("12:00:00", defaults).is_some());
         }

@@ -550,6 +550,24 @@ pub enum StateVerb {
   seerflow-dataflow state info
   seerflow-dataflow state info --state ./data --json")]
     Info(StateInfoArgs),
+    /// Says what is damaged in the journal, and with `--yes` goes on without it
+    ///
+    /// What is damaged is moved aside, into files that end in `.damaged`; nothing is deleted.
+    #[command(after_help = "Examples:
+  seerflow-dataflow state repair --state ./data          says what would be done
+  seerflow-dataflow state repair --state ./data --yes    does it")]
+    Repair(StateRepairArgs),
+}
+
+/// Arguments of `state repair`.
+#[derive(Clone, Debug, Args)]
+pub struct StateRepairArgs {
+    /// The state folder, instead of `state.dir`
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Does it; without this it is only said
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Arguments of `state info`.

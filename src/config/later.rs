@@ -46,6 +46,12 @@ pub const KEYS: &[Key] = keys! {
     receivers = Kind::Object(RECEIVERS),
     /// What counts as unusual.
     detection = Kind::Object(DETECTION),
+    /// Events of one entity, taken together.
+    correlation = Kind::Object(keys! {
+        /// How many entities have a window. Memory is limited by `state.memory_mb`, and entities
+        /// beyond it are put aside, not forgotten.
+        max_entities = Kind::Integer(1, 100_000_000),
+    }),
     /// What becomes of alerts.
     alerting = Kind::Object(ALERTING),
     /// Explanations by a language model.

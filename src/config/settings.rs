@@ -148,7 +148,8 @@ section! {
     /// How records become events.
     pub struct Parse {
         /// The zone of times that name none: `UTC`, an offset such as `+02:00`, or a name such as
-        /// `Europe/Berlin`.
+        /// `Europe/Berlin`, with its summer time. Of the hour that comes twice in autumn, the one that is
+        /// nearer to the receipt is meant.
         timezone: String = Kind::Zone,
         /// How far past its receipt a record may claim to be, in seconds. One that claims more is
         /// marked and takes the time of its receipt.
@@ -298,8 +299,6 @@ section! {
         window_duration_seconds: u64 = Kind::Integer(1, 604_800),
         /// How many events a window may hold; the oldest are let go.
         max_events_per_entity: usize = Kind::Integer(1, 1_000_000),
-        /// How many entities have a window; the least recently active is forgotten.
-        max_entities: usize = Kind::Integer(1, 100_000_000),
         /// Folders with correlation rules, searched with the folders in them.
         rule_dirs: Vec<PathBuf> = Kind::List(&Kind::Path),
     }

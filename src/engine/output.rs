@@ -32,13 +32,13 @@ pub enum Gate {
 
 impl Gate {
     /// Waits until `epoch` may leave.
-    fn wait(&mut self, epoch: u64, runtime: &tokio::runtime::Runtime) {
-        if let Gate::Durable(durable) = self
-            && durable.borrow().epoch < epoch
-        {
-            // A writer that is gone has made durable what it could.
-            runtime.block_on(durable.wait_for(|durable| durable.epoch >= epoch)).ok();
+    /// False if it never may: the writer is gone, and has made durable what it could.
+    fn wait(&mut self, epoch: u64, runtime: &tokio::runtime::Runtime) -> bool {
+        let Gate::Durable(durable) = self else { return true };
+        if durable.borrow().epoch >= epoch {
+            return true;
         }
+        runtime.block_on(durable.wait_for(|durable| durable.epoch >= epoch)).is_ok()
     }
 }
 
@@ -148,9 +148,11 @@ impl Output {
             self.progress.finished.store(through, Ordering::Release);
             while self.next_epoch <= through {
                 let epoch = self.next_epoch;
-                self.gate.wait(epoch, &runtime);
                 let gathered = gathered.remove(&epoch).unwrap_or_default();
-                self.let_out(epoch, gathered, &mut ended, checkpoints.as_ref().map(|(s, _)| s));
+                if self.gate.wait(epoch, &runtime) {
+                    let checkpoints = checkpoints.as_ref().map(|(sender, _)| sender);
+                    self.let_out(epoch, gathered, &mut ended, checkpoints);
+                }
                 self.next_epoch += 1;
             }
         }
@@ -173,11 +175,10 @@ impl Output {
         let mut alerts: Vec<Alert> =
             parts.iter_mut().flat_map(|part| part.alerts.drain(..)).collect();
         alerts.sort_by(|a, b| a.id.cmp(&b.id));
-        if let Some(storage) = &self.storage {
-            for part in &parts {
-                must(storage.put_found(&part.found));
-            }
-            must(storage.put_alerts(&alerts, &more));
+        if let Some(storage) = &self.storage
+            && !store(storage, &parts, &alerts, &more)
+        {
+            return;
         }
         let mut lines: Vec<_> = parts.iter_mut().flat_map(|part| part.lines.drain(..)).collect();
         if !lines.is_empty() {
@@ -249,16 +250,36 @@ impl Output {
     }
 }
 
+/// Stores what is told; false if the disk is full and nobody waits any more.
+fn store(storage: &Storage, parts: &[Part], alerts: &[Alert], more: &[More]) -> bool {
+    for part in parts {
+        must(storage, storage.put_found(&part.found));
+    }
+    must(storage, storage.put_alerts(alerts, more));
+    !storage.has_given_up()
+}
+
 /// What is found must be stored before it is told; without a store that takes it, going on would
 /// be a lie. The journal has the records, and the next start goes on from the last checkpoint.
-fn must<T>(result: Result<T, crate::storage::Error>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}: {}", crate::error_chain(&error)))
+///
+/// `None` if it was given up at a stop: then nothing more is told.
+fn must<T>(storage: &Storage, result: Result<T, crate::storage::Error>) -> Option<T> {
+    match result {
+        Ok(done) => Some(done),
+        Err(_) if storage.has_given_up() => None,
+        Err(error) => panic!("{error}: {}", crate::error_chain(&error)),
+    }
 }
 
 fn commit(storage: &Storage, backing: &Backing, receiver: &Receiver<(Marker, Vec<Changes>)>) {
     while let Ok((marker, changes)) = receiver.recv() {
+        // It would be of state that is not whole.
+        if storage.has_given_up() {
+            return;
+        }
         let started = std::time::Instant::now();
-        let keys = must(storage.commit(marker, &changes, &backing.generations));
+        let committed = storage.commit(marker, &changes, &backing.generations);
+        let Some(keys) = must(storage, committed) else { return };
         tracing::debug!(
             epoch = marker.epoch,
             keys,

@@ -3,21 +3,42 @@
 //! An epoch is full when it holds `clamp(s / 8, 64, 16_384)` records, where `s` is the sequence
 //! number of its first: small at the start, so that models learn from the first few hundred
 //! lines, and large later, so that a large input is not drowned in coordination. That depends on
-//! nothing but `s`; not on how records came in groups, and not on where a run was interrupted.
+//! nothing but `s` and the two [limits](EpochSize), which may be configured; not on how records came
+//! in groups, and not on where a run was interrupted.
 //! In a live run an epoch also ends when its time is up, which the cutter is told.
 
 /// The number of the first epoch. Checkpoint 0 is the empty one.
 pub const FIRST_EPOCH: u64 = 1;
-/// The fewest records at which an epoch is full.
-pub const EPOCH_RECORDS_MIN: u64 = 64;
-/// The most records that an epoch holds.
-pub const EPOCH_RECORDS_MAX: u64 = 16_384;
 /// An epoch holds one part in so many of all records before it.
 pub const EPOCH_SHARE: u64 = 8;
+
+/// Within which limits an epoch is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochSize {
+    /// The fewest records at which it is; at least 1.
+    pub min: u64,
+    /// The most records that it holds; at least `min`.
+    pub max: u64,
+}
+
+impl EpochSize {
+    /// What suits most.
+    #[must_use]
+    pub const fn usual() -> Self {
+        EpochSize { min: 64, max: 16_384 }
+    }
+
+    /// How many records fill an epoch that begins with `first_seq`.
+    #[must_use]
+    pub fn records(self, first_seq: u64) -> u64 {
+        (first_seq / EPOCH_SHARE).clamp(self.min, self.max)
+    }
+}
 
 /// The open epoch, and when it is full. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cutter {
+    size: EpochSize,
     epoch: u64,
     first_seq: u64,
     next_seq: u64,
@@ -45,7 +66,13 @@ impl Cutter {
     #[must_use]
     pub fn resume(epoch: u64, first_seq: u64, next_seq: u64, controls: u64) -> Self {
         debug_assert!(first_seq <= next_seq && epoch >= FIRST_EPOCH);
-        Cutter { epoch, first_seq, next_seq, controls }
+        Cutter { size: EpochSize::usual(), epoch, first_seq, next_seq, controls }
+    }
+
+    /// From now on epochs, also the open one, are full as `size` says.
+    pub fn set_size(&mut self, size: EpochSize) {
+        debug_assert!(1 <= size.min && size.min <= size.max);
+        self.size = size;
     }
 
     /// The open epoch.
@@ -87,7 +114,7 @@ impl Cutter {
     /// How many more records the open epoch takes. Nought means that it is to be closed.
     #[must_use]
     pub fn room(&self) -> u64 {
-        epoch_records(self.first_seq).saturating_sub(self.held())
+        self.size.records(self.first_seq).saturating_sub(self.held())
     }
 
     /// Takes records into the open epoch; the caller keeps to [`room`](Self::room).
@@ -108,7 +135,7 @@ impl Cutter {
     /// Ends the open epoch.
     pub fn close(&mut self) -> Cut {
         let cut = Cut { epoch: self.epoch, next_seq: self.next_seq };
-        *self = Self::resume(self.epoch + 1, self.next_seq, self.next_seq, 0);
+        (self.epoch, self.first_seq, self.controls) = (self.epoch + 1, self.next_seq, 0);
         cut
     }
 }
@@ -117,12 +144,6 @@ impl Default for Cutter {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// How many records fill an epoch that begins with `first_seq`.
-#[must_use]
-pub fn epoch_records(first_seq: u64) -> u64 {
-    (first_seq / EPOCH_SHARE).clamp(EPOCH_RECORDS_MIN, EPOCH_RECORDS_MAX)
 }
 
 #[cfg(test)]
@@ -160,8 +181,8 @@ mod tests {
         let ends: Vec<u64> = cuts([1_000_000]).iter().map(|cut| cut.next_seq).collect();
         assert_eq!(ends[..9], [64, 128, 192, 256, 320, 384, 448, 512, 576]);
         assert_eq!(ends[9..11], [648, 729]);
-        assert!(ends.windows(2).all(|pair| pair[1] - pair[0] <= EPOCH_RECORDS_MAX));
-        assert_eq!(ends[ends.len() - 1] - ends[ends.len() - 2], EPOCH_RECORDS_MAX);
+        assert!(ends.windows(2).all(|pair| pair[1] - pair[0] <= 16_384));
+        assert_eq!(ends[ends.len() - 1] - ends[ends.len() - 2], 16_384);
     }
 
     #[test]
@@ -173,6 +194,18 @@ mod tests {
         cutter.take(3);
         assert_eq!(cutter.tick(), Some(Cut { epoch: 2, next_seq: 3 }));
         assert_eq!(cutter.tick(), None);
+    }
+
+    #[test]
+    fn limits_that_are_configured_hold_from_the_open_epoch_on() {
+        let mut cutter = Cutter::resume(9, 512, 530, 0);
+        cutter.set_size(EpochSize { min: 10, max: 65 });
+        assert_eq!(cutter.room(), 64 - 18);
+        cutter.take(46);
+        assert_eq!(cutter.close(), Cut { epoch: 9, next_seq: 576 });
+        assert_eq!(cutter.room(), 65, "an eighth of 576 is more than the most");
+        cutter.set_size(EpochSize { min: 100, max: 100 });
+        assert_eq!(cutter.room(), 100);
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub struct Damage {
     pub(super) next_epoch: u64,
 }
 
+impl Damage {
+    /// Where a repair moves what it cuts; of a segment whose header is bad, all of it.
+    #[must_use]
+    pub fn aside(&self) -> PathBuf {
+        damaged_path(&self.file, self.cut)
+    }
+}
+
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Damage { file, offset, what, cut, bytes, entries, lost_seqs, .. } = self;
@@ -33,16 +41,23 @@ impl std::fmt::Display for Damage {
             f,
             "journal segment `{}` is damaged at byte {offset}: {what}; a repair moves {bytes} bytes \
              from byte {cut} on aside, with {entries} whole entries, to `{}`, and goes on without \
-             at most {} records, from sequence number {}",
+             at most {} records, from sequence number {}: {}",
             file.display(),
-            damaged_path(file, *cut).display(),
+            self.aside().display(),
             lost_seqs.end - lost_seqs.start,
             lost_seqs.start,
+            repair_command(file.parent()),
         )
     }
 }
 
 impl std::error::Error for Damage {}
+
+/// What to type to have a journal in this folder repaired.
+fn repair_command(journal: Option<&Path>) -> String {
+    let state = journal.and_then(Path::parent).unwrap_or(Path::new("DIR"));
+    format!("`seerflow-dataflow state repair --state {}`", state.display())
+}
 
 /// Where a repair moves what it cuts from `file` at `cut`.
 #[must_use]
@@ -112,7 +127,12 @@ pub enum JournalError {
         oldest: u64,
     },
     /// The epochs that were asked for have not been.
-    #[error("journal `{}` ends in epoch {open}; epoch {wanted} was asked for", dir.display())]
+    #[error(
+        "journal `{}` ends in epoch {open}; epoch {wanted} was asked for, so its end is missing; \
+         a repair goes on without it: {}",
+        dir.display(),
+        repair_command(Some(dir))
+    )]
     Ahead {
         /// The journal's folder.
         dir: PathBuf,

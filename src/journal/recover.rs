@@ -130,6 +130,36 @@ pub(super) fn open(
     Ok((journal, recovered))
 }
 
+/// What a repair has done.
+#[derive(Clone, Debug)]
+pub struct Repaired {
+    /// What was moved aside.
+    pub damage: Vec<Damage>,
+    /// The unfinished write that was cut off, if there was one.
+    pub torn: Option<TornTail>,
+    /// The sequence numbers that were passed over at the end, because a checkpoint knows of them
+    /// though they are not there any more; `None` if none was needed.
+    pub passed_over: Option<std::ops::Range<u64>>,
+}
+
+/// Repairs the journal in the folder `dir`: moves aside what is damaged, and makes it go on behind
+/// the checkpoint, which covers all before `next_seq` and the epoch `next_epoch`.
+///
+/// # Errors
+///
+/// As [`Journal::open`], and if the system refuses.
+pub fn repair(dir: &Path, (next_seq, next_epoch): (u64, u64)) -> Result<Repaired, JournalError> {
+    let options = Options { repair: true, ..Options::usual() };
+    let (mut journal, recovered) = Journal::open(dir, options)?;
+    let Recovered { torn, repaired, next_seq: end, .. } = recovered;
+    let passed_over = journal.pass_over(next_seq, next_epoch).then_some(end..next_seq.max(end));
+    let patience = Duration::from_secs(10);
+    let folder = dir.join(FOLDER);
+    let written = journal.commit(patience, &mut drop).and_then(|()| journal.sync(patience));
+    written.map_err(JournalError::io("write", &folder))?;
+    Ok(Repaired { damage: repaired, torn, passed_over })
+}
+
 fn recovered(
     state: &State,
     segments: &Segments,
@@ -261,7 +291,7 @@ fn check(
         if !options.repair {
             return Err(damage.into());
         }
-        let rest = repair(found, &bytes, &damage, &state)?;
+        let rest = move_aside(found, &bytes, &damage, &state)?;
         let mut state = State::of(header, options.positions_max);
         let reading = segment::read(path, &rest, *header_len, header.salt, &mut state);
         assert!(matches!(reading.tail, Tail::None), "what a repair leaves is whole");
@@ -317,7 +347,7 @@ fn seam(
 ///
 /// The repaired segment takes the place of the damaged one in one step, so that a crash leaves
 /// one or the other.
-fn repair(
+fn move_aside(
     found: &Found,
     bytes: &[u8],
     damage: &Damage,

@@ -145,7 +145,7 @@ impl State {
     }
 
     /// Passes over what is lost.
-    fn leap(&mut self, next_seq: u64, next_epoch: u64) {
+    pub(super) fn leap(&mut self, next_seq: u64, next_epoch: u64) {
         if next_epoch == self.cutter.epoch() {
             self.cutter.take(next_seq - self.cutter.next_seq());
             return;

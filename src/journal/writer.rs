@@ -5,6 +5,7 @@
 //! so the receivers; durability goes on behind it.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -21,6 +22,9 @@ use crate::intake::Intake;
 const TAKEN_AT_ONCE: usize = 64;
 /// How long a disk may refuse before it is called trouble.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often it is said that the disk refuses, as long as it does.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// When epochs end before they are full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +92,25 @@ pub struct Stopped {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The disk refused until the deadline. Nothing acknowledged is lost.
-    #[error("cannot write the journal: what is left was not acknowledged")]
-    Refused(#[source] io::Error),
+    #[error("cannot write the journal: {}", unstored(*records))]
+    Refused {
+        /// How many records were taken in and are not durable.
+        records: u64,
+        /// What the disk says.
+        source: io::Error,
+    },
     /// A failed sync has left the journal in a state that only opening it again can tell.
     #[error("cannot make the journal durable: the program has to be started again")]
     Lost(#[source] io::Error),
+}
+
+/// What is missing, in words.
+fn unstored(records: u64) -> String {
+    match records {
+        0 => "all records that came in are stored, but the stop is not".to_owned(),
+        1 => "1 record that came in is not stored, and was not acknowledged".to_owned(),
+        _ => format!("{records} records that came in are not stored, and were not acknowledged"),
+    }
 }
 
 /// A journal being written by its own thread.
@@ -141,6 +159,8 @@ impl Writer {
             opened,
             heard: now,
             stopping: None,
+            refused: None,
+            untaken: 0,
         };
         let run = move || runtime.block_on(work.run());
         let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
@@ -219,10 +239,30 @@ struct Work<F> {
     heard: Instant,
     /// Since when there is nobody left who could send.
     stopping: Option<Instant>,
+    /// Since when the disk refuses, and when that was said last.
+    refused: Option<(Instant, Instant)>,
+    /// Records that were taken out of the channel and not into the journal.
+    untaken: u64,
 }
 
 impl<F: FnMut(Fed)> Work<F> {
     async fn run(mut self) -> Result<Stopped, WriteError> {
+        match self.work().await {
+            Err(WriteError::Refused { source, .. }) => {
+                Err(WriteError::Refused { records: self.unstored(), source })
+            }
+            result => result,
+        }
+    }
+
+    /// How many records have come in and are not durable, when nobody can send any more.
+    fn unstored(&mut self) -> u64 {
+        let waiting = std::iter::from_fn(|| self.intakes.try_recv().ok());
+        let waiting: u64 = waiting.map(|intake| intake.ends.len() as u64).sum();
+        self.journal.unsafe_records() + self.untaken + waiting
+    }
+
+    async fn work(&mut self) -> Result<Stopped, WriteError> {
         let mut taken = Vec::with_capacity(TAKEN_AT_ONCE);
         loop {
             self.keep_time()?;
@@ -257,10 +297,14 @@ impl<F: FnMut(Fed)> Work<F> {
     }
 
     fn take(&mut self, taken: &mut Vec<Intake>) -> Result<(), WriteError> {
-        for intake in taken.drain(..) {
+        let mut taken = taken.drain(..);
+        while let Some(intake) = taken.next() {
             self.journal.take(intake);
-            if self.journal.gathered() >= GROUP_BYTES {
-                self.commit()?;
+            if self.journal.gathered() >= GROUP_BYTES
+                && let Err(error) = self.commit()
+            {
+                self.untaken = taken.map(|intake| intake.ends.len() as u64).sum();
+                return Err(error);
             }
         }
         self.commit()?;
@@ -311,7 +355,7 @@ impl<F: FnMut(Fed)> Work<F> {
             if is_lost(&error) {
                 return Err(WriteError::Lost(error));
             }
-            self.health.send_replace(Health::Stuck { what: error.to_string() });
+            self.say_refused(&error);
             self.give_up_in_time(error)?;
             thread::sleep(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -325,7 +369,29 @@ impl<F: FnMut(Fed)> Work<F> {
         Ok(())
     }
 
-    fn recovered(&self) {
+    /// Says that the disk refuses: at once, and every [`SAID_EVERY`] as long as it does.
+    fn say_refused(&mut self, error: &io::Error) {
+        self.health.send_replace(Health::Stuck { what: error.to_string() });
+        let now = Instant::now();
+        let (since, said) = self.refused.unwrap_or((now, now));
+        if since != now && now.duration_since(said) < SAID_EVERY {
+            return;
+        }
+        self.refused = Some((since, now));
+        let folder = self.journal.folder().unwrap_or(Path::new(""));
+        tracing::error!(
+            folder = %folder.display(),
+            %error,
+            seconds = since.elapsed().as_secs(),
+            "the disk does not take the journal: nothing more is taken in until it does"
+        );
+    }
+
+    fn recovered(&mut self) {
+        if let Some((since, _)) = self.refused.take() {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(seconds, "the disk takes the journal again");
+        }
         self.health.send_if_modified(|health| {
             let changed = *health != Health::Well;
             *health = Health::Well;
@@ -341,7 +407,8 @@ impl<F: FnMut(Fed)> Work<F> {
         let since = *self.stopping.get_or_insert_with(Instant::now);
         match since.elapsed() < self.options.stop_deadline {
             true => Ok(()),
-            false => Err(WriteError::Refused(error)),
+            // How many they are is counted at the end.
+            false => Err(WriteError::Refused { records: 0, source: error }),
         }
     }
 
@@ -363,7 +430,7 @@ impl<F: FnMut(Fed)> Work<F> {
             if is_lost(&error) {
                 return Err(WriteError::Lost(error));
             }
-            self.health.send_replace(Health::Stuck { what: error.to_string() });
+            self.say_refused(&error);
             self.give_up_in_time(error)?;
         }
         self.recovered();

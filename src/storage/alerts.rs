@@ -20,11 +20,10 @@ impl Storage {
             return Ok(());
         }
         let (family, told) = (self.inner.family(ALERTS), self.inner.family(TOLD));
-        let mut batch = WriteBatch::default();
+        let mut values: Vec<(String, Vec<u8>)> = Vec::new();
         for alert in alerts {
             let bytes = serde_json::to_vec(alert).expect("plain data");
-            batch.put_cf(family, alert.id.as_bytes(), bytes);
-            batch.put_cf(told, told_key(alert.epoch, &alert.id), []);
+            values.push((alert.id.clone(), bytes));
         }
         for more in more {
             let id = uuid::Uuid::from_u128(more.id).to_string();
@@ -34,9 +33,18 @@ impl Storage {
                 continue;
             };
             alert.add(more);
-            batch.put_cf(family, id.as_bytes(), serde_json::to_vec(&alert).expect("plain data"));
+            values.push((id, serde_json::to_vec(&alert).expect("plain data")));
         }
-        self.inner.db.write(batch).map_err(|error| self.error(error))
+        self.patiently(|| {
+            let mut batch = WriteBatch::default();
+            for alert in alerts {
+                batch.put_cf(told, told_key(alert.epoch, &alert.id), []);
+            }
+            for (id, bytes) in &values {
+                batch.put_cf(family, id.as_bytes(), bytes);
+            }
+            self.inner.db.write(batch)
+        })
     }
 
     /// The alert with that id.

@@ -1,5 +1,6 @@
 //! Checkpoints: what all workers hand over at an epoch, in one file and one step.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use operators::state::Changes;
@@ -42,9 +43,8 @@ impl Storage {
         changes: &[Changes],
         generations: &Generations,
     ) -> Result<usize, Error> {
-        let fail = |error| self.error(error);
         for family in [EVENTS, ALERTS, TOLD] {
-            self.inner.db.flush_cf(self.inner.family(family)).map_err(fail)?;
+            self.patiently(|| self.inner.db.flush_cf(self.inner.family(family)))?;
         }
         let bytes = serde_json::to_vec(&marker).expect("plain data");
         let count = changes.iter().map(Changes::len).sum::<usize>() + 1;
@@ -54,12 +54,33 @@ impl Storage {
         values.sort_unstable_by_key(|(key, _)| *key);
         values.dedup_by_key(|(key, _)| *key);
 
-        let options = super::options(STATE, &self.inner.shared);
         let path = self.inner.dir.join("ingest").join(format!("{}.sst", marker.epoch));
+        let generation = generations.committed.load(Ordering::Acquire);
+        let mut ingest = IngestExternalFileOptions::default();
+        ingest.set_move_files(true);
+        let family = self.inner.family(STATE);
+        let count = self.patiently(|| {
+            let count = self.write_sorted(&path, &values, generation)?;
+            self.inner.db.ingest_external_file_cf_opts(family, &ingest, vec![&path])?;
+            Ok(count)
+        })?;
+        generations.committed.fetch_add(1, Ordering::Release);
+        self.drop_spilled(generation)?;
+        Ok(count)
+    }
+
+    /// Writes sorted changes, and what was put aside in a generation, into a file; how many keys.
+    fn write_sorted(
+        &self,
+        path: &Path,
+        values: &[(&[u8], Option<&[u8]>)],
+        generation: u32,
+    ) -> Result<usize, rocksdb::Error> {
+        let options = super::options(STATE, &self.inner.shared);
         let mut writer = SstFileWriter::create(&options);
-        writer.open(&path).map_err(fail)?;
+        writer.open(path)?;
         let mut count = 0;
-        let mut write = |(key, value): (&[u8], Option<&[u8]>)| {
+        let mut write = |key: &[u8], value: Option<&[u8]>| {
             count += 1;
             match value {
                 Some(value) => writer.put(key, value),
@@ -68,29 +89,21 @@ impl Storage {
         };
 
         // Both are sorted; what was handed over is newer than what was put aside.
-        let generation = generations.committed.load(Ordering::Acquire);
-        let mut values = values.into_iter().peekable();
+        let mut values = values.iter().peekable();
         for aside in self.spilled(generation) {
-            let (key, value) = aside.map_err(fail)?;
-            while let Some(entry) = values.next_if(|(next, _)| **next < key[..]) {
-                write(entry).map_err(fail)?;
+            let (key, value) = aside?;
+            while let Some((key, value)) = values.next_if(|(next, _)| **next < key[..]) {
+                write(key, *value)?;
             }
             match values.next_if(|(next, _)| **next == key[..]) {
-                Some(entry) => write(entry).map_err(fail)?,
-                None => write((&key, Some(&value))).map_err(fail)?,
+                Some((key, value)) => write(key, *value)?,
+                None => write(&key, Some(&value))?,
             }
         }
-        for entry in values {
-            write(entry).map_err(fail)?;
+        for (key, value) in values {
+            write(key, *value)?;
         }
-        writer.finish().map_err(fail)?;
-
-        let mut ingest = IngestExternalFileOptions::default();
-        ingest.set_move_files(true);
-        let family = self.inner.family(STATE);
-        self.inner.db.ingest_external_file_cf_opts(family, &ingest, vec![path]).map_err(fail)?;
-        generations.committed.fetch_add(1, Ordering::Release);
-        self.drop_spilled(generation)?;
+        writer.finish()?;
         Ok(count)
     }
 }

@@ -58,14 +58,16 @@ impl Found {
 impl Storage {
     /// Stores what was found in an epoch.
     pub fn put_found(&self, found: &[Found]) -> Result<(), Error> {
-        let mut batch = WriteBatch::default();
-        for found in found.iter().filter(|found| !found.is_empty()) {
-            let bytes = postcard::to_stdvec(found).expect("plain data");
-            batch.put_cf(self.inner.family(EVENTS), found.first_seq.to_be_bytes(), bytes);
-        }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.inner.db.write_opt(batch, &options).map_err(|error| self.error(error))
+        self.patiently(|| {
+            let mut batch = WriteBatch::default();
+            for found in found.iter().filter(|found| !found.is_empty()) {
+                let bytes = postcard::to_stdvec(found).expect("plain data");
+                batch.put_cf(self.inner.family(EVENTS), found.first_seq.to_be_bytes(), bytes);
+            }
+            self.inner.db.write_opt(batch, &options)
+        })
     }
 
     /// What was found in events from `seq` on, block by block, in order; damaged values are left

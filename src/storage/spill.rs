@@ -131,16 +131,23 @@ impl Store for WorkerStore {
     }
 
     fn spill(&self, values: Vec<(StateKey, Vec<u8>)>) {
-        let inner = &self.backing.storage_or_scratch().inner;
+        let storage = self.backing.storage_or_scratch();
+        let inner = &storage.inner;
         let family = inner.family(SPILL);
         let count = values.len() as u64;
-        let mut batch = WriteBatch::default();
-        for (key, value) in values {
-            batch.put_cf(family, spill_key(self.generation.get(), &key), value);
-        }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        must(inner.db.write_opt(batch, &options));
+        let put = storage.patiently(|| {
+            let mut batch = WriteBatch::default();
+            for (key, value) in &values {
+                batch.put_cf(family, spill_key(self.generation.get(), key), value);
+            }
+            inner.db.write_opt(batch, &options)
+        });
+        // What was given up is missed by nobody: nothing more is told.
+        if let (Err(error), false) = (put, storage.has_given_up()) {
+            panic!("state cannot be put aside: {}", crate::error_chain(&error));
+        }
         self.backing.generations.spilled.fetch_add(count, Ordering::Relaxed);
     }
 

@@ -18,7 +18,7 @@ use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
 use crate::cli::progress::{Following, Measured, Progress, Unit, done};
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration_of_rules, print, start_log};
+use crate::cli::{Failure, Outcome, configuration_of_rules, narrate, print, start_log};
 use crate::config::settings::Settings;
 use crate::engine::Ended;
 use crate::journal::{FIRST_EPOCH, Pace};
@@ -70,11 +70,8 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
 
     for problem in &outcome.problems {
         let (path, reason) = (escape(&problem.path), escape(&problem.reason));
-        writeln!(
-            io::stderr(),
-            "{} {path}: {reason}",
-            Palette::stderr(global.color).bad("warning:")
-        )?;
+        let warning = Palette::stderr(global.color).bad("warning:");
+        narrate(&format!("{warning} {path}: {reason}\n"));
     }
     let dictionary = dictionary(settings, args.state.as_deref(), &ended)?;
     if let Some(lines) = lines {
@@ -111,6 +108,7 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     Ok(match (outcome.stopped, found, outcome.problems.is_empty() || outcome.files > 0) {
         (true, _, _) => Exit::Forced,
         (_, true, _) => Exit::Found,
+        (_, _, false) if outcome.refused => Exit::NoInput,
         (_, _, false) => Exit::BadData,
         _ => Exit::Ok,
     })

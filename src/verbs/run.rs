@@ -12,7 +12,7 @@ use crate::cli::args::{Global, RunArgs};
 use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
 use crate::cli::style::Palette;
-use crate::cli::{Failure, Outcome, configuration_of_rules, print, start_log, state_flag};
+use crate::cli::{Failure, Outcome, configuration_of_rules, narrate, print, start_log, state_flag};
 use crate::config::settings::{ConsoleFormat, ConsoleStream, Rotation as RotationBy, Settings};
 use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
@@ -39,6 +39,13 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     verbs::end_on_panic();
     let started = Instant::now();
     let palette = Palette::stderr(global.color);
+    let options = setup::receivers(settings);
+    if options.is_empty() {
+        let error = "there is nothing to receive from";
+        return Err(Failure::new(Exit::Config, error).with_hint(
+            "set `receivers.syslog_enabled`, `receivers.file_paths` or `receivers.stdin_enabled`",
+        ));
+    }
     let dir = settings.state.dir.clone();
     let interval = Duration::from_millis(settings.epoch.interval_ms);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -70,7 +77,6 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         dead_letters: DeadLetters::file(&letters, DEAD_LETTERS_BYTES)?,
         shutdown: shutdown.clone(),
     };
-    let options = setup::receivers(settings);
     let start = receivers::start(&options, &session.positions, &context);
     let receivers = match runtime.block_on(start) {
         Ok(receivers) => receivers,
@@ -88,7 +94,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     if !global.quiet {
         let banner = banner(settings, &loaded.file, &session, &receivers, started.elapsed());
         match global.log_format {
-            Format::Text => writeln!(io::stderr(), "{}", banner.shown(palette))?,
+            Format::Text => narrate(&format!("{}\n", banner.shown(palette))),
             Format::Json => banner.log(),
         }
     }
@@ -112,10 +118,9 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         let backlog =
             progress.records.load(Ordering::Relaxed) - progress.told.load(Ordering::Relaxed);
         match global.log_format {
-            Format::Text => writeln!(
-                io::stderr(),
-                "stopping: working off {backlog} events (Ctrl-C again ends at once)"
-            )?,
+            Format::Text => narrate(&format!(
+                "stopping: working off {backlog} events (Ctrl-C again ends at once)\n"
+            )),
             Format::Json => tracing::info!(backlog, "stopping"),
         }
     }
@@ -127,7 +132,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     if ended.left > 0 && !global.quiet {
         match global.log_format {
             Format::Text => {
-                writeln!(io::stderr(), "{} events are left for the next start", ended.left)?;
+                narrate(&format!("{} events are left for the next start\n", ended.left))
             }
             Format::Json => tracing::warn!(events = ended.left, "left for the next start"),
         }
@@ -152,7 +157,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     match args.json {
         true => print(&format!("{}\n", sum.to_json()))?,
         false if !global.quiet => match global.log_format {
-            Format::Text => write!(io::stderr(), "{}", sum.shown(palette))?,
+            Format::Text => narrate(&sum.shown(palette).to_string()),
             Format::Json => tracing::info!(summary = sum.to_json(), "stopped"),
         },
         false => {}

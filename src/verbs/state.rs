@@ -1,4 +1,6 @@
-//! `state info`: looks at the state folder.
+//! `state`: looks at the state folder, and repairs its journal.
+
+mod repair;
 
 use std::fs::File;
 use std::path::Path;
@@ -26,8 +28,10 @@ use crate::storage::{Storage, VERSION};
 /// # Errors
 /// If the configuration is wrong, or the state cannot be read.
 pub fn state(global: &Global, verb: &StateVerb) -> Outcome {
-    let StateVerb::Info(args) = verb;
-    info(global, args)
+    match verb {
+        StateVerb::Info(args) => info(global, args),
+        StateVerb::Repair(args) => repair::repair(global, args),
+    }
 }
 
 /// What there is.

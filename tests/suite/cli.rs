@@ -233,3 +233,62 @@ fn outside_text_never_reaches_the_terminal_as_it_is() {
     let text = stderr(&output);
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
+
+#[test]
+fn times_without_a_zone_are_read_with_the_offset_that_holds_then() {
+    let folder = Folder::new("zones");
+    let of = |month: &str, number: u32| {
+        format!(
+            "<34>{month} 11 12:00:00 h a: x\n\
+             2026-{number:02}-11 12:00:00 y\n\
+             [Sun {month} 11 12:00:00 2026] [error] z\n\
+             {{\"time\":\"2026-{number:02}-11 12:00:00\",\"msg\":\"x\"}}\n\
+             time=\"2026-{number:02}-11 12:00:00\" msg=x level=info\n\
+             {number:02}-11 12:00:00.000  1  2 I tag: hello\n\
+             CEF:0|a|b|1|2|n|3|rt={month} 11 2026 12:00:00 msg=x\n"
+        )
+    };
+    folder.file("summer.log", of("Jul", 7));
+    folder.file("winter.log", of("Jan", 1));
+    for (zone, summer, winter) in [
+        ("Europe/Berlin", "10:00:00Z", "11:00:00Z"),
+        ("America/New_York", "16:00:00Z", "17:00:00Z"),
+        ("Australia/Sydney", "02:00:00Z", "01:00:00Z"),
+        ("-05:30", "17:30:00Z", "17:30:00Z"),
+    ] {
+        for (log, time) in [("summer.log", summer), ("winter.log", winter)] {
+            let set = format!("parse.timezone={zone}");
+            let ended = folder.run(&["replay", log, "--events", "e", "-q", "--set", &set]);
+            assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+            let events = fs::read_to_string(folder.0.join("e")).unwrap();
+            assert_eq!(events.lines().count(), 7);
+            for event in events.lines() {
+                let event: serde_json::Value = serde_json::from_str(event).unwrap();
+                let told = event["event_time"].as_str().unwrap();
+                assert!(told.ends_with(time), "{zone}, {log}: {event}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_compressed_file_that_is_not_read_is_named_with_its_kind_however_small() {
+    let folder = Folder::new("packed");
+    folder.file("a.xz", b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\x02\0!\x01\n");
+    folder.file("a.bz2", b"BZh91AY&SY\x12\x34\x56\n");
+    for (file, kind) in [("a.xz", "xz"), ("a.bz2", "bzip2")] {
+        let ended = folder.run(&["replay", file]);
+        assert_eq!(code(&ended), 65, "{}", stderr(&ended));
+        let said = stderr(&ended);
+        assert!(said.contains(&format!("is compressed with {kind}")), "{said}");
+        assert_eq!(said.lines().count(), 1, "told once: {said}");
+    }
+    folder.file("text.log", "one\ntwo\n");
+    let ended = folder.run(&["replay", "text.log", "text.log", "--json"]);
+    assert!(stderr(&ended).contains("is named twice, and read once"), "{}", stderr(&ended));
+    let empty = folder.0.join("empty");
+    fs::create_dir(&empty).unwrap();
+    let ended = folder.run(&["replay", "empty"]);
+    assert_eq!(code(&ended), 66, "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("nor a folder that holds one"), "{}", stderr(&ended));
+}

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use seerflow_dataflow::journal::Fed;
+use seerflow_dataflow::retold;
+
 use super::harness::{
-    Chance, Live, Process, assert_all_found, counts, folder, journaled, lines, program, run,
-    stored_alerts, stored_events, until,
+    Chance, Live, Process, assert_all_found, counts, folder, found, free_ports, journaled, lines,
+    program, run, stored_alerts, stored_events, try_journaled, until,
 };
 use super::law::LOUD;
 
@@ -283,6 +287,7 @@ fn refused(state: &Path) -> (Option<i32>, String) {
     let mut command = program();
     command.arg("run").arg("--state").arg(state);
     command.args(["--set", "receivers.syslog_enabled=false"]);
+    command.args(["--set", "receivers.stdin_enabled=true"]);
     let ended = run(command);
     (ended.code, ended.stderr)
 }
@@ -371,6 +376,173 @@ fn a_journal_that_ends_before_the_checkpoint_is_refused_in_one_line() {
     assert_eq!(code, Some(65), "{said}");
     assert!(said.contains("ends in epoch"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_damaged_store_is_not_said_to_be_in_use_and_its_file_is_named() {
+    let dir = folder();
+    let state = used(dir.path());
+    let tables = fs::read_dir(state.join("store")).unwrap().map(|entry| entry.unwrap().path());
+    let tables = tables.filter(|path| path.extension().is_some_and(|kind| kind == "sst"));
+    let mut names = Vec::new();
+    for path in tables {
+        // Early in the first block, so that whoever reads it finds a checksum that is wrong.
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[8..24].fill(0xa5);
+        fs::write(&path, &bytes).unwrap();
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    assert!(!names.is_empty());
+    let mut command = program();
+    command.args(["query", "templates", "--state"]).arg(&state);
+    let query = run(command);
+    for (code, said) in [refused(&state), (query.code, query.stderr)] {
+        assert_eq!(code, Some(65), "{said}");
+        assert!(said.contains("is damaged") && !said.contains("in use"), "{said}");
+        assert!(names.iter().any(|name| said.contains(name)), "{said}");
+        assert!(said.contains("moved aside"), "{said}");
+    }
+}
+
+#[test]
+fn a_run_whose_output_nobody_reads_any_more_stops_when_told_to_and_keeps_all() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let (udp, tcp) = free_ports();
+    let mut command = program();
+    command.arg("run").arg("--state").arg(&state);
+    command.args(["--set", &format!("receivers.syslog_udp_port={udp}")]);
+    command.args(["--set", &format!("receivers.syslog_tcp_port={tcp}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    drop(said);
+    let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
+    stream.write_all(b"<34>a line that is kept\n").unwrap();
+    until("the line", || try_journaled(&state).len() == 1);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    let told = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if told.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(assert_all_found(&state), ["<34>a line that is kept"]);
+}
+
+#[test]
+fn a_run_that_would_receive_nothing_is_refused_and_told_which_keys_to_set() {
+    let dir = folder();
+    let mut command = program();
+    command.arg("run").arg("--state").arg(dir.path().join("state"));
+    command.args(["--set", "receivers.syslog_enabled=false"]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+    for key in ["syslog_enabled", "file_paths", "stdin_enabled"] {
+        assert!(ended.stderr.contains(&format!("receivers.{key}")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn epochs_are_as_long_as_configured_and_old_ones_stay_as_they_were_cut() {
+    let dir = folder();
+    let state = used(dir.path());
+    let ends = || -> Vec<u64> {
+        let fed = retold::whole(&state).unwrap().1.map(Result::unwrap);
+        let ends = fed.filter_map(|fed| match fed {
+            Fed::EpochEnd { next_seq, .. } => Some(next_seq),
+            _ => None,
+        });
+        ends.collect()
+    };
+    let before = ends();
+    assert_eq!(before[..3], [64, 128, 192]);
+    let more = dir.path().join("more.log");
+    fs::write(&more, (0..1_000).map(|n| format!("more {n}\n")).collect::<String>()).unwrap();
+    let mut command = program();
+    command.arg("replay").arg(&more).arg("--state").arg(&state).arg("-q");
+    command.args(["--set", "epoch.min_records=90", "--set", "epoch.max_records=100"]);
+    assert_eq!(run(command).code, Some(0));
+    let after = ends();
+    assert_eq!(after[..before.len()], before);
+    let cuts: Vec<u64> = (1..=10).map(|n| 5_000 + n * 100).collect();
+    assert_eq!(after[before.len()..before.len() + 10], cuts);
+    assert_all_found(&state);
+}
+
+/// Has a journal repaired, first only looked at; what it says of what it has done.
+fn repaired(state: &Path) -> String {
+    let (_, said) = refused(state);
+    let command = format!("seerflow-dataflow state repair --state {}", state.display());
+    assert!(said.contains(&command) && said.lines().count() == 1, "{said}");
+    let before = fs::read(segment(state)).unwrap();
+    let repair = |yes: &[&str]| {
+        let mut command = program();
+        command.args(["state", "repair", "--state"]).arg(state).args(yes);
+        run(command)
+    };
+    let looked = repair(&[]);
+    assert_eq!(looked.code, Some(1), "{looked:?}");
+    assert!(looked.stderr.contains("--yes"), "{looked:?}");
+    assert_eq!(fs::read(segment(state)).unwrap(), before, "looking changes nothing");
+    let done = repair(&["--yes"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let again = repair(&[]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Starts `run` on a folder, sends a line, stops; the events that are found then.
+fn goes_on(state: &Path, dir: &Path) -> Vec<u64> {
+    let live = Live::start(state, dir, &[]);
+    live.connect().write_all(b"<34>after the repair\n").unwrap();
+    let there = || try_journaled(state).contains(&"<34>after the repair".to_owned());
+    until("the line after the repair", there);
+    live.stop();
+    found(state)
+}
+
+#[test]
+fn a_damaged_journal_is_repaired_by_the_command_that_the_refusal_names() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at..at + 8].fill(0xa5);
+    fs::write(&path, &bytes).unwrap();
+    let said = repaired(&state);
+    assert!(said.contains("bytes of") && said.contains(".damaged"), "{said}");
+    let aside = fs::read_dir(state.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let aside = aside.filter(|path| path.extension().is_some_and(|kind| kind == "damaged"));
+    let aside: Vec<u8> = aside.flat_map(|path| fs::read(path).unwrap()).collect();
+    assert!(bytes.ends_with(&aside) && aside.len() > 1_000, "what was cut is kept");
+    let seqs = goes_on(&state, dir.path());
+    assert_eq!(seqs, (0..=5_000).collect::<Vec<_>>(), "no number is used again");
+}
+
+#[test]
+fn a_journal_that_lost_its_end_goes_on_behind_the_checkpoint_after_a_repair() {
+    let dir = folder();
+    let state = used(dir.path());
+    let path = segment(&state);
+    let len = fs::metadata(&path).unwrap().len();
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 100).unwrap();
+    // The start that is refused cuts the unfinished write.
+    assert_eq!(refused(&state).0, Some(65));
+    let said = repaired(&state);
+    assert!(said.contains("before the checkpoint"), "{said}");
+    assert_eq!(goes_on(&state, dir.path()), (0..=5_000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn measure(active: &Arc<Active>, records: &[String]) -> (Duration, Duration) {
     let block = block(records);
     let mut sigma = Sigma::new(active);
     let options = parse::Options {
-        zone_offset_seconds: 0,
+        zone: operators::parse::Zone::fixed(0),
         future_max: parse::FUTURE_MAX,
         fields_max: parse::FIELDS_MAX,
     };
@@ -157,7 +157,7 @@ fn block(records: &[String]) -> Arc<Block> {
 /// Each record's fields as rules read them, as flat JSON; its log sources.
 fn flat(active: &Arc<Active>, records: &[String]) -> [Vec<String>; 2] {
     let options = parse::Options {
-        zone_offset_seconds: 0,
+        zone: operators::parse::Zone::fixed(0),
         future_max: parse::FUTURE_MAX,
         fields_max: parse::FIELDS_MAX,
     };

@@ -41,7 +41,7 @@ pub(in crate::sigma) fn batch<R: AsRef<str>>(receiver: &str, source: &str, recor
         block.records.push(Raw { text, source: 0, received_at, flags: Flags(0) });
     }
     let options = parse::Options {
-        zone_offset_seconds: 0,
+        zone: parse::Zone::fixed(0),
         future_max: parse::FUTURE_MAX,
         fields_max: parse::FIELDS_MAX,
     };

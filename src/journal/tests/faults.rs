@@ -364,9 +364,11 @@ fn a_stop_with_a_full_disk_ends_in_time_and_acknowledges_nothing() {
     let mut one = intake(&[b"a record"]);
     one.receipt = Some(receipt);
     sender.blocking_send(one).unwrap();
+    // These find the writer busy with the disk, and wait in the channel.
+    sender.blocking_send(intake(&[b"two", b"three"])).unwrap();
     drop(sender);
     let error = writer.join().unwrap_err().to_string();
-    assert!(error.contains("not acknowledged"), "{error}");
+    assert!(error.contains("3 records") && error.contains("not acknowledged"), "{error}");
     assert!(told.blocking_recv().is_err());
     assert_eq!(open(&folder, &options()).unwrap().1.next_seq, 0);
 }

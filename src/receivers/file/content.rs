@@ -104,9 +104,23 @@ pub(super) fn begins_as(head: &[u8], position: &Position) -> bool {
     covered.is_some_and(|covered| stable(covered) == position.fingerprint)
 }
 
+/// Why a file that begins like this is not read, if it is not.
+pub(super) fn refusal(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
+            Some("is compressed with xz, which is not read; unpack it first")
+        }
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => {
+            Some("is compressed with bzip2, which is not read; unpack it first")
+        }
+        _ if looks_binary(head) => Some("does not look like text; not read"),
+        _ => None,
+    }
+}
+
 /// Whether a file that begins like this is no text: more than one byte in twenty is a control
 /// character that no text has. A hole at the beginning is not looked at.
-pub(super) fn looks_binary(head: &[u8]) -> bool {
+fn looks_binary(head: &[u8]) -> bool {
     let hole = head.iter().take_while(|byte| **byte == 0).count();
     let sample = &head[hole..];
     let sample = &sample[..sample.len().min(SAMPLE_BYTES)];

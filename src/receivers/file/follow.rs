@@ -329,10 +329,10 @@ impl Follower {
                 return Ok(Ok(()));
             }
         }
-        if content::looks_binary(&text.head) {
+        if let Some(reason) = content::refusal(&text.head) {
             count(&self.link.counters.binary, 1);
             self.refused.insert(inode, shape(metadata));
-            self.complain_of(path.to_owned(), "does not look like text; not read");
+            self.complain_of(path.to_owned(), reason);
             return Ok(Ok(()));
         }
         let Begin::At(mut position) = self.begin(path, inode, &text) else {

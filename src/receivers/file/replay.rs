@@ -57,6 +57,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Whether it was stopped before it was through.
     pub stopped: bool,
+    /// Whether the system refused to open or read something.
+    pub refused: bool,
 }
 
 /// Something that could not be read, or not as a whole.
@@ -88,7 +90,7 @@ pub enum ReplayError {
         source: PatternError,
     },
     /// A pattern, or a folder, without a file.
-    #[error("`{path}` names no file")]
+    #[error("`{path}` names no file, nor a folder that holds one")]
     Nothing {
         /// The path given.
         path: String,
@@ -175,6 +177,9 @@ impl Replay {
                         if seen.insert(Inode::of(&metadata)) {
                             bytes += metadata.len();
                             inputs.push(Input::File(file));
+                        } else {
+                            let path = file.display();
+                            tracing::info!(%path, "the file is named twice, and read once");
                         }
                     }
                     Err(error) => self.problem(&file, &error.to_string()),
@@ -200,6 +205,7 @@ impl Replay {
                 }
                 Err(error) => {
                     count(&self.link.counters.file_errors, 1);
+                    self.outcome.refused = true;
                     self.problem(path, &error.to_string());
                     Ok(())
                 }
@@ -219,9 +225,9 @@ impl Replay {
         let before = self.progress.bytes_done.load(Ordering::Relaxed);
         let (read, mut result) = reader.read(&mut chunk);
         let head = &chunk[..read];
-        if content::looks_binary(head) {
+        if let Some(reason) = content::refusal(head) {
             count(&self.link.counters.binary, 1);
-            self.problem(path, "does not look like text; not read");
+            self.problem(path, reason);
             return Ok(());
         }
         let documents = begin_like_documents(head);
@@ -235,6 +241,8 @@ impl Replay {
         let grown =
             |known: &Position| known.offset < metadata.len() && matches!(reader, Reader::Plain(_));
         if known.is_some_and(|known| known.complete && !grown(known)) {
+            let path = path.display();
+            tracing::info!(%path, "the file was read by a run before this one, and is passed over");
             return Ok(());
         }
         let offset = known.map_or(0, |known| known.offset);
@@ -344,7 +352,8 @@ impl Replay {
     }
 
     fn problem(&mut self, path: &Path, reason: &str) {
-        tracing::warn!(path = %path.display(), reason, "file not read as a whole");
+        // Whoever asked for the replay is told, at its end.
+        tracing::debug!(path = %path.display(), reason, "file not read as a whole");
         let path = path.to_string_lossy().into_owned();
         self.outcome.problems.push(Problem { path, reason: reason.to_owned() });
     }

@@ -522,7 +522,7 @@ async fn a_replay_reads_in_a_stable_order_and_each_file_once() {
     let (outcome, all, counted) = replayed(&[&z, &folder, &glob, &empty, &events], &[]).await;
     let expected = ["z1", "a1", "a2", "b1", "b2", "c1", document, document];
     assert_eq!(all_texts(&all), expected);
-    assert_eq!(outcome, Outcome { files: 6, problems: Vec::new(), stopped: false });
+    assert_eq!(outcome, Outcome { files: 6, problems: Vec::new(), ..Outcome::default() });
     assert_eq!((counted.received, counted.unterminated, counted.files), (8, 0, 6));
     assert!(all.iter().all(|intake| intake.position.as_ref().unwrap().complete));
     let modified = std::fs::metadata(&z).unwrap().modified().unwrap();
@@ -576,7 +576,13 @@ async fn a_replay_of_what_is_not_there_is_an_error() {
     let (context, _intakes) = context(4);
     for (path, expected) in [
         (rig.path("none"), format!("cannot read `{}`", rig.path("none").display())),
-        (rig.path("*.none"), format!("`{}` names no file", rig.path("*.none").display())),
+        (
+            rig.path("*.none"),
+            format!(
+                "`{}` names no file, nor a folder that holds one",
+                rig.path("*.none").display()
+            ),
+        ),
     ] {
         let paths = [path.to_string_lossy().into_owned()];
         let options = ReplayOptions { line_max: 100 };
