@@ -48,8 +48,8 @@ pub fn human(alert: &Alert, palette: Palette) -> String {
     let level = alert.severity.name();
     // A rule's id says nothing to people, and its beginning finds it.
     let rule = match uuid::Uuid::try_parse(&alert.rule) {
-        Ok(_) => &alert.rule[..8],
-        Err(_) => &alert.rule,
+        Ok(_) => format!("rule {}", &alert.rule[..8]),
+        Err(_) => escape(&alert.rule).into_owned(),
     };
     format!(
         "{}  {}  {}  {}={}  {}  {}",
@@ -58,7 +58,7 @@ pub fn human(alert: &Alert, palette: Palette) -> String {
         palette.strong(escape(&alert.title)),
         escape(&alert.entity.kind),
         escape(&alert.entity.value),
-        palette.faint(format_args!("rule {}", escape(rule))),
+        palette.faint(rule),
         palette.faint(&alert.id[..8]),
     )
 }

@@ -135,7 +135,11 @@ impl Progress {
         let rate = done as f64 / since.as_secs_f64();
         let left = total.filter(|total| *total > done).map(|total| (total - done) as f64 / rate);
         let left = left.and_then(|left| Duration::try_from_secs_f64(left.ceil()).ok());
-        let left = left.map_or(String::new(), |left| format!("  {} left", humanised(left)));
+        let left = match left {
+            None => String::new(),
+            Some(left) if left.as_secs() < 60 => format!("  {} s left", left.as_secs()),
+            Some(left) => format!("  {} left", humanised(left)),
+        };
         format!("{shown}  {}/s{left}", unit.shown(rate as u64))
     }
 
@@ -229,7 +233,7 @@ mod tests {
         let bar = Progress::new(Unit::Bytes, None, true);
         let pace = |done, millis| bar.pace(done, Some(8 << 20), Duration::from_millis(millis));
         assert_eq!(pace(2 << 20, 100), "2.0 MiB of 8.0 MiB");
-        assert_eq!(pace(2 << 20, 2_000), "2.0 MiB of 8.0 MiB  1.0 MiB/s  6.0 s left");
+        assert_eq!(pace(2 << 20, 2_000), "2.0 MiB of 8.0 MiB  1.0 MiB/s  6 s left");
         assert_eq!(pace(0, 2_000), "0 B of 8.0 MiB");
         assert_eq!(pace(8 << 20, 2_000), "8.0 MiB of 8.0 MiB  4.0 MiB/s");
         let events = Progress::new(Unit::Events, None, true);
