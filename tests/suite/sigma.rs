@@ -240,7 +240,9 @@ fn events_in_json_on_standard_input_and_in_a_followed_file_match_as_in_a_replay(
     let path = format!("receivers.file_paths=['{}']", followed.display());
     let alerts = dir.path().join("live.ndjson");
     let file = format!("alerting.file_path='{}'", alerts.display());
-    let set = [rules.as_str(), &path, &file];
+    // What is written before the file is first looked at counts too.
+    let from = "receivers.file_read_from=start";
+    let set = [rules.as_str(), &path, &file, from];
     let (live, mut stdin) = Live::fed(&state, dir.path(), &set);
     let mut file = fs::File::options().append(true).open(&followed).unwrap();
     // In pieces that end within a record.
