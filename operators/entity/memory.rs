@@ -429,7 +429,7 @@ impl Memory {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.shards.iter().all(Shelf::is_empty)
     }
 }
 

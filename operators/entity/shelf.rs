@@ -41,6 +41,12 @@ impl<T> Shelf<T> {
         self.pieces.len().saturating_sub(1) * PIECE + last
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     /// The value of an entity, if there is one.
     pub fn get_mut(&mut self, id: EntityId) -> Option<&mut T> {
         let Shelf { index, pieces } = self;
