@@ -28,7 +28,7 @@ use timely::dataflow::StreamVec;
 use crate::logic::{Parcel, Sorter, Stage, stage};
 use crate::score::groups::{self, Noted, Open, Ranks};
 use crate::score::markov::{self, Markov, Symbol};
-use crate::score::opinion::{Opinion, Surprise, score01};
+use crate::score::opinion::{Surprise, score01};
 use crate::score::rarity::ContextOptions;
 use crate::state::{Changes, Ledger, Store, TIMERS, model_key, state_key};
 use crate::types::hash::{Map, groups_of, key_group, mix, stable};
@@ -38,11 +38,13 @@ use crate::types::{
 };
 
 pub mod memory;
+mod odds;
 pub mod shelf;
 pub mod touch;
 pub mod window;
 
 use memory::{Detail, Memory, Remembered, Seen};
+use odds::{Bar, Odds};
 use touch::{Mention, Part, Touch, route};
 
 /// How entities are remembered and judged.
@@ -142,61 +144,6 @@ pub struct Entities {
 }
 
 const NAMES: [&str; 2] = ["entity.sequence", "entity.ranks"];
-
-/// How odd a touch is, as whoever says it counts. From one to the other takes a logarithm or a
-/// power, which most opinions never need.
-#[derive(Clone, Copy)]
-enum Odds {
-    P(Opinion),
-    Decades(Surprise),
-}
-
-impl Odds {
-    fn opinion(self) -> Opinion {
-        match self {
-            Odds::P(opinion) => opinion,
-            Odds::Decades(surprise) => Opinion::new(surprise.p()),
-        }
-    }
-
-    fn surprise(self) -> Surprise {
-        match self {
-            Odds::P(opinion) => opinion.surprise(),
-            Odds::Decades(surprise) => surprise,
-        }
-    }
-
-    /// Whether the surprise is at least the bar's.
-    fn reaches(self, bar: &Bar) -> bool {
-        match self {
-            Odds::P(opinion) if opinion.p() > bar.p => false,
-            other => other.surprise() >= bar.surprise,
-        }
-    }
-
-    /// Whether the surprise is surely not above another one's.
-    fn is_within(self, other: Odds) -> bool {
-        match (self, other) {
-            (Odds::P(one), Odds::P(other)) => one.p() >= other.p(),
-            (Odds::Decades(one), Odds::Decades(other)) => one <= other,
-            _ => false,
-        }
-    }
-}
-
-/// A surprise to be compared with.
-struct Bar {
-    surprise: Surprise,
-    /// What is more probable than this is surely less surprising.
-    p: f64,
-}
-
-impl Bar {
-    fn at(surprise: Surprise) -> Self {
-        // Surprises are rounded, so the probability is that of the next lower one.
-        Bar { surprise, p: Surprise(surprise.0.saturating_sub(1)).p() }
-    }
-}
 
 /// What the open group of an entity and a detector is known to hold.
 #[derive(Clone, Copy)]

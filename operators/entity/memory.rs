@@ -465,21 +465,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_put_out_of_memory_while_its_checkpoint_is_written_is_not_lost() {
-        let store = Writing::default();
-        let mut memory = Memory::new(0);
-        let touch = Touch {
-            entity: EntityId(7),
+    fn touch(name: u128, kind: Option<Kind>) -> Touch {
+        Touch {
+            entity: EntityId(name),
             seq: 1,
             time: EventTime(5),
             template: 0,
             peer: 0,
             surprise: [NO_OPINION; 2],
             landed: 0,
-            kind: Some(Kind::User),
+            kind,
             part: Part::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_put_out_of_memory_while_its_checkpoint_is_written_is_not_lost() {
+        let store = Writing::default();
+        let mut memory = Memory::new(0);
+        let touch = touch(7, Some(Kind::User));
         let name = || "ann".into();
         let meet = |entity: &mut Remembered| {
             entity.count += 1;
@@ -497,17 +501,6 @@ mod tests {
     #[test]
     fn entities_are_counted_once_since_a_start_and_sources_are_not_counted() {
         let store = MemoryStore::default();
-        let touch = |name: u128, kind: Option<Kind>| Touch {
-            entity: EntityId(name),
-            seq: 1,
-            time: EventTime(5),
-            template: 0,
-            peer: 0,
-            surprise: [NO_OPINION; 2],
-            landed: 0,
-            kind,
-            part: Part::default(),
-        };
         let epoch = |memory: &mut Memory, epoch: u64, store: &MemoryStore, names: &[u128]| {
             memory.begin(epoch);
             for name in names {
