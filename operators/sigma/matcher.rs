@@ -1,8 +1,8 @@
 //! Matching one record after the other.
 //!
 //! For a record: its views say which rules apply, and which fields those rules' guards are about.
-//! The values of these fields are folded and scanned once; each bit that is hit wakes the rules it
-//! guards; their programs run over the bits, scanning further fields and running late tests only
+//! The values of these fields are folded and scanned once, or looked up if they came before
+//! ([`memory`]); each bit that is hit wakes the rules it guards; their programs run over the bits, scanning further fields and running late tests only
 //! when they get there. Nothing is allocated but for rules that match.
 
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use super::regex::Regex;
 use super::scan::{Fields, Mark, PASSED, Passed, Scan};
 use crate::types::hash::Map;
 
+mod memory;
 mod texts;
 
+use memory::{Known, Memory, Note};
 use texts::{Texts, text};
 
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
@@ -187,6 +189,10 @@ struct Scratch {
     /// For each late test what came out, and which ones were run.
     late: Vec<Outcome>,
     late_list: Vec<u32>,
+    /// What follows from values that came before.
+    memory: Memory,
+    /// Room for what follows from one more.
+    notes: Vec<Note>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
     texts: Texts,
@@ -200,6 +206,13 @@ enum Outcome {
     Unknown,
     Holds,
     Fails,
+}
+
+impl Outcome {
+    #[inline]
+    fn of(holds: bool) -> Self {
+        if holds { Outcome::Holds } else { Outcome::Fails }
+    }
 }
 
 /// Sets a bit, and the lists that it is a member of; notes those that wake rules.
@@ -250,6 +263,8 @@ impl Scratch {
             woken_list: Vec::new(),
             late: vec![Outcome::Unknown; rules.lates.len()],
             late_list: Vec::new(),
+            memory: Memory::new(rules.field_count()),
+            notes: Vec::new(),
             regexes: rules.regexes.clone(),
             texts: Texts::new(rules.field_count()),
             digits: String::new(),
@@ -308,6 +323,7 @@ impl Scratch {
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
         self.texts.begin(&route.fields);
+        self.memory.begin();
         let keywords = !route.keywords.is_empty();
         if keywords {
             self.texts.fold_keywords(record);
@@ -321,8 +337,76 @@ impl Scratch {
         for field in &record.fields {
             let folded = keywords && matches!(field.value, Value::Text(_));
             if !folded && route.fields.has(field.id) {
-                let text = self.texts.fold(field.id, &field.value);
-                text.into_iter().for_each(|text| self.scan_if(rules, route, text));
+                self.scan_value(rules, field.id, &field.value);
+            }
+        }
+    }
+
+    /// Sets what follows from a value, by scan or from memory.
+    fn scan_value(&mut self, rules: &RuleSet, field: FieldId, value: &Value<'_>) {
+        let (known, again) = match value {
+            Value::Text(text) => self.memory.look(field, text),
+            _ => (Known::Nothing, self.memory.skip(field)),
+        };
+        if again {
+            self.doubt(rules, field);
+        }
+        if let Known::Here(number) = known {
+            self.texts.miss(field);
+            for note in self.memory.notes(number) {
+                match note {
+                    Note::Set(bit, wakes) => {
+                        if set_bit(&mut self.bits, &mut self.set, bit) && wakes {
+                            self.waking.push(bit);
+                        }
+                    }
+                    Note::Late(late, holds) if holds || !again => {
+                        self.late[late as usize] = Outcome::of(holds);
+                        self.late_list.push(late);
+                    }
+                    Note::Late(..) => {}
+                }
+            }
+            return;
+        }
+        let Some(text) = self.texts.fold(field, value) else { return };
+        self.scan_text(rules, field, text);
+        if let (Known::Before(hash), Value::Text(value)) = (known, value) {
+            self.remember(rules, field, value, text, (hash, again));
+        }
+    }
+
+    /// Keeps what follows from a value that is likely to come again.
+    #[cold]
+    fn remember(
+        &mut self,
+        rules: &RuleSet,
+        field: FieldId,
+        value: &str,
+        text: usize,
+        found: (u64, bool),
+    ) {
+        let notes = &mut self.notes;
+        notes.clear();
+        rules.scans[field.index()].scan(self.texts.get(text).1, &mut self.passed, |mark| {
+            notes.push(Note::Set(mark.bit(), mark.wakes()));
+            if mark.is_listed() {
+                let lists = rules.member_of.row(mark.bit() as usize);
+                notes.extend(lists.iter().map(|list| {
+                    Note::Set(*list, !rules.wakes.row(*list as usize).is_empty())
+                }));
+            }
+        });
+        self.memory.enter(field, value, found, notes);
+    }
+
+    /// Forgets what late tests do not find in the values of a field so far, now that it has more.
+    #[cold]
+    fn doubt(&mut self, rules: &RuleSet, field: FieldId) {
+        for late in &self.late_list {
+            let outcome = &mut self.late[*late as usize];
+            if *outcome == Outcome::Fails && rules.lates[*late as usize].field == field {
+                *outcome = Outcome::Unknown;
             }
         }
     }
@@ -330,13 +414,19 @@ impl Scratch {
     /// Scans a text for guards if it is of a field that they are about.
     #[inline]
     fn scan_if(&mut self, rules: &RuleSet, route: &Route, text: usize) {
-        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        let (field, text) = self.texts.get(text);
+        let field = self.texts.get(text).0;
         if route.fields.has(field) {
-            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
-                set_mark(rules, bits, set, waking, mark);
-            });
+            self.scan_text(rules, field, text);
         }
+    }
+
+    /// Scans a folded text of a field.
+    #[inline]
+    fn scan_text(&mut self, rules: &RuleSet, field: FieldId, text: usize) {
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        rules.scans[field.index()].scan(self.texts.get(text).1, &mut self.passed, |mark| {
+            set_mark(rules, bits, set, waking, mark);
+        });
     }
 
     /// Looks for keywords.
@@ -354,13 +444,10 @@ impl Scratch {
     #[cold]
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
-        self.texts.want(field, record);
         debug_assert!(!field.is_keywords(), "whoever asks for keywords has scanned for them");
-        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        for text in self.texts.of(field) {
-            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
-                set_mark(rules, bits, set, waking, mark);
-            });
+        self.texts.have(field);
+        for own in record.fields.iter().filter(|own| own.id == field) {
+            self.scan_value(rules, field, &own.value);
         }
     }
 
@@ -417,9 +504,13 @@ impl Scratch {
             self.see(rules, late.field, record);
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
+        let given_up = self.counters.given_up;
         let holds = armed && self.test(rules, late, record);
-        self.late[number as usize] = if holds { Outcome::Holds } else { Outcome::Fails };
+        self.late[number as usize] = Outcome::of(holds);
         self.late_list.push(number);
+        if late.test.is_of_value() && self.counters.given_up == given_up {
+            self.memory.add_late(late.field, number, holds);
+        }
         holds
     }
 

@@ -150,11 +150,27 @@ impl Texts {
         }
         self.whole.add(field);
         let with_texts = self.keywords.is_none();
+        if with_texts {
+            // Those that are here already are folded once more.
+            self.last[field.index()] = END;
+        }
         for own in record.fields.iter().filter(|own| own.id == field) {
             if with_texts || !matches!(own.value, Value::Text(_)) {
                 self.fold(field, &own.value);
             }
         }
+    }
+
+    /// Says that all values of a field are going to be folded.
+    #[inline]
+    pub(super) fn have(&mut self, field: FieldId) {
+        self.whole.add(field);
+    }
+
+    /// Says that a value of a field was not folded after all.
+    #[inline]
+    pub(super) fn miss(&mut self, field: FieldId) {
+        self.whole.remove(field);
     }
 
     /// How many texts there are.
