@@ -19,7 +19,7 @@ use crate::types::hash::Map;
 mod memory;
 mod texts;
 
-use memory::{Known, Memory, Note};
+use memory::{Known, Memory, Note, Ticket};
 use texts::{Texts, text};
 
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
@@ -55,6 +55,14 @@ impl Matcher {
             routes: Routes::default(),
             scratch: Scratch::new(rules),
         }
+    }
+
+    /// One that remembers no more than so many values; powers of two.
+    #[cfg(test)]
+    pub(super) fn with_memory(rules: &Arc<RuleSet>, values: usize, once: usize) -> Self {
+        let mut matcher = Matcher::new(rules);
+        matcher.scratch.memory = Memory::with_room(rules.field_count(), values, once);
+        matcher
     }
 
     /// The rule set.
@@ -98,6 +106,9 @@ struct Route {
     keywords: Vec<Scan>,
     /// Rules without a guard.
     always: Vec<u32>,
+    /// Stands for what follows from a value under this route; 0 if that is what its field's scan
+    /// says, as under all others without keywords.
+    scope: u32,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +116,8 @@ struct Routes {
     routes: Vec<Route>,
     known: Map<Vec<View>, usize>,
     last: Option<(Vec<View>, usize)>,
+    /// How many routes there have ever been.
+    made: u32,
 }
 
 impl Routes {
@@ -125,7 +138,8 @@ impl Routes {
                     self.routes.clear();
                     self.known.clear();
                 }
-                self.routes.push(Route::new(rules, views));
+                self.made = self.made.checked_add(1).expect("it would take years");
+                self.routes.push(Route::new(rules, views, self.made));
                 self.known.insert(views.to_vec(), self.routes.len() - 1);
                 self.routes.len() - 1
             }
@@ -143,7 +157,7 @@ impl Routes {
 }
 
 impl Route {
-    fn new(rules: &RuleSet, views: &[View]) -> Self {
+    fn new(rules: &RuleSet, views: &[View], number: u32) -> Self {
         let satisfied = rules.satisfied(views);
         let mut route = Route {
             idle: true,
@@ -151,6 +165,7 @@ impl Route {
             fields: Fields::none(rules.field_count()),
             keywords: Vec::new(),
             always: Vec::new(),
+            scope: 0,
         };
         for (rule, source) in rules.sources.iter().enumerate() {
             if !satisfied[usize::from(*source)] {
@@ -168,6 +183,7 @@ impl Route {
         route.keywords = rules.keyword_scans(applies);
         if !route.keywords.is_empty() {
             FieldId::ALL_KEYWORDS.iter().for_each(|field| route.fields.add(*field));
+            route.scope = number;
         }
         route
     }
@@ -193,12 +209,24 @@ struct Scratch {
     memory: Memory,
     /// Room for what follows from one more.
     notes: Vec<Note>,
+    /// Values of the record that are to be remembered.
+    fresh: Vec<Fresh>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
     texts: Texts,
     digits: String,
     passed: Passed,
     counters: Counters,
+}
+
+/// A value that is to be remembered.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    /// Its place among the record's fields.
+    value: u32,
+    /// The number of its folded text.
+    text: u32,
+    ticket: Ticket,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +293,7 @@ impl Scratch {
             late_list: Vec::new(),
             memory: Memory::new(rules.field_count()),
             notes: Vec::new(),
+            fresh: Vec::new(),
             regexes: rules.regexes.clone(),
             texts: Texts::new(rules.field_count()),
             digits: String::new(),
@@ -319,60 +348,105 @@ impl Scratch {
         }
     }
 
-    /// Scans what guards are about: each value once, and all texts in one piece for keywords.
+    /// Scans what guards are about: each value once, and texts in one piece for keywords.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
         self.texts.begin(&route.fields);
         self.memory.begin();
         let keywords = !route.keywords.is_empty();
         if keywords {
-            self.texts.fold_keywords(record);
-            for text in 0..self.texts.len() {
-                self.scan_if(rules, route, text);
-            }
-            for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
-                self.scan_keywords(rules, scan);
-            }
+            self.scan_all_texts(rules, route, record);
         }
         for field in &record.fields {
-            let folded = keywords && matches!(field.value, Value::Text(_));
-            if !folded && route.fields.has(field.id) {
+            let done = keywords && matches!(field.value, Value::Text(_));
+            if !done && route.fields.has(field.id) {
                 self.scan_value(rules, field.id, &field.value);
             }
+        }
+    }
+
+    /// Scans all texts of a record, for guards and for keywords, but for those of which it is
+    /// remembered what follows.
+    fn scan_all_texts(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
+        self.fresh.clear();
+        for (value, own) in (0u32..).zip(&record.fields) {
+            let Value::Text(text) = own.value else { continue };
+            let mut ticket = None;
+            if route.fields.has(own.id) {
+                let (known, again) = self.memory.look(route.scope, own.id, text);
+                if again {
+                    self.doubt(rules, own.id);
+                }
+                match known {
+                    Known::Here(number) => {
+                        self.set_known(own.id, number, again);
+                        continue;
+                    }
+                    Known::Before(before) => ticket = Some(before),
+                    Known::Nothing => {}
+                }
+            }
+            let text = self.texts.push_to_piece(own.id, text) as u32;
+            self.fresh.extend(ticket.map(|ticket| Fresh { value, text, ticket }));
+        }
+        if !record.message.is_empty() {
+            self.texts.push_to_piece(FieldId::UNKNOWN, record.message);
+        }
+        self.texts.fold_piece();
+        for text in 0..self.texts.len() {
+            let field = self.texts.get(text).0;
+            if route.fields.has(field) {
+                self.scan_text(rules, field, text);
+            }
+        }
+        for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
+            self.scan_keywords(rules, scan);
+        }
+        for at in 0..self.fresh.len() {
+            let Fresh { value, text, ticket } = self.fresh[at];
+            let own = &record.fields[value as usize];
+            let Value::Text(value) = own.value else { unreachable!("only texts have tickets") };
+            self.remember(rules, &route.keywords, own.id, value, text as usize, ticket);
         }
     }
 
     /// Sets what follows from a value, by scan or from memory.
     fn scan_value(&mut self, rules: &RuleSet, field: FieldId, value: &Value<'_>) {
         let (known, again) = match value {
-            Value::Text(text) => self.memory.look(field, text),
+            Value::Text(text) => self.memory.look(0, field, text),
             _ => (Known::Nothing, self.memory.skip(field)),
         };
         if again {
             self.doubt(rules, field);
         }
         if let Known::Here(number) = known {
-            self.texts.miss(field);
-            for note in self.memory.notes(number) {
-                match note {
-                    Note::Set(bit, wakes) => {
-                        if set_bit(&mut self.bits, &mut self.set, bit) && wakes {
-                            self.waking.push(bit);
-                        }
-                    }
-                    Note::Late(late, holds) if holds || !again => {
-                        self.late[late as usize] = Outcome::of(holds);
-                        self.late_list.push(late);
-                    }
-                    Note::Late(..) => {}
-                }
-            }
-            return;
+            return self.set_known(field, number, again);
         }
         let Some(text) = self.texts.fold(field, value) else { return };
         self.scan_text(rules, field, text);
-        if let (Known::Before(hash), Value::Text(value)) = (known, value) {
-            self.remember(rules, field, value, text, (hash, again));
+        if let (Known::Before(ticket), Value::Text(value)) = (known, value) {
+            self.remember(rules, &[], field, value, text, ticket);
+        }
+    }
+
+    /// Sets what is known to follow from a value. `again` if the record has another one of the
+    /// field, in which late tests may find what they do not find in this one.
+    #[inline]
+    fn set_known(&mut self, field: FieldId, number: u32, again: bool) {
+        self.texts.miss(field);
+        for note in self.memory.notes(number) {
+            match note {
+                Note::Set(bit, wakes) => {
+                    if set_bit(&mut self.bits, &mut self.set, bit) && wakes {
+                        self.waking.push(bit);
+                    }
+                }
+                Note::Late(late, holds) if holds || !again => {
+                    self.late[late as usize] = Outcome::of(holds);
+                    self.late_list.push(late);
+                }
+                Note::Late(..) => {}
+            }
         }
     }
 
@@ -381,23 +455,29 @@ impl Scratch {
     fn remember(
         &mut self,
         rules: &RuleSet,
+        keywords: &[Scan],
         field: FieldId,
         value: &str,
         text: usize,
-        found: (u64, bool),
+        ticket: Ticket,
     ) {
         let notes = &mut self.notes;
         notes.clear();
-        rules.scans[field.index()].scan(self.texts.get(text).1, &mut self.passed, |mark| {
-            notes.push(Note::Set(mark.bit(), mark.wakes()));
-            if mark.is_listed() {
-                let lists = rules.member_of.row(mark.bit() as usize);
-                notes.extend(lists.iter().map(|list| {
-                    Note::Set(*list, !rules.wakes.row(*list as usize).is_empty())
-                }));
-            }
-        });
-        self.memory.enter(field, value, found, notes);
+        let folded = self.texts.get(text).1;
+        for scan in std::iter::once(&rules.scans[field.index()]).chain(keywords) {
+            scan.scan(folded, &mut self.passed, |mark| {
+                notes.push(Note::Set(mark.bit(), mark.wakes()));
+                if mark.is_listed() {
+                    let lists = rules.member_of.row(mark.bit() as usize);
+                    notes.extend(
+                        lists.iter().map(|list| {
+                            Note::Set(*list, !rules.wakes.row(*list as usize).is_empty())
+                        }),
+                    );
+                }
+            });
+        }
+        self.memory.enter(field, value, ticket, notes);
     }
 
     /// Forgets what late tests do not find in the values of a field so far, now that it has more.
@@ -408,15 +488,6 @@ impl Scratch {
             if *outcome == Outcome::Fails && rules.lates[*late as usize].field == field {
                 *outcome = Outcome::Unknown;
             }
-        }
-    }
-
-    /// Scans a text for guards if it is of a field that they are about.
-    #[inline]
-    fn scan_if(&mut self, rules: &RuleSet, route: &Route, text: usize) {
-        let field = self.texts.get(text).0;
-        if route.fields.has(field) {
-            self.scan_text(rules, field, text);
         }
     }
 
@@ -434,9 +505,9 @@ impl Scratch {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let mut set = |mark| set_mark(rules, bits, set, waking, mark);
         if scan.asks_for_whole() {
-            self.texts.of_keywords().for_each(|text| scan.scan_whole(text, &mut set));
+            self.texts.of_piece().for_each(|text| scan.scan_whole(text, &mut set));
         }
-        scan.scan_parts(self.texts.keywords_piece(), &mut self.passed, set);
+        scan.scan_parts(self.texts.piece(), &mut self.passed, set);
     }
 
     /// Scans a field that no guard of a rule for the record's views is about, now that a program
@@ -508,7 +579,8 @@ impl Scratch {
         let holds = armed && self.test(rules, late, record);
         self.late[number as usize] = Outcome::of(holds);
         self.late_list.push(number);
-        if late.test.is_of_value() && self.counters.given_up == given_up {
+        let own = late.test.is_of_value() && !late.field.is_keywords();
+        if own && self.counters.given_up == given_up {
             self.memory.add_late(late.field, number, holds);
         }
         holds

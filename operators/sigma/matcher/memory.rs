@@ -27,7 +27,7 @@ const ONCE_MAX: usize = 16_384;
 /// How many values of a field are looked up before it is asked whether that pays.
 const WINDOW: u16 = 1_024;
 /// How many of them must have been seen before.
-const WORTH: u16 = WINDOW / 8;
+const WORTH: u16 = WINDOW / 4;
 /// For how many values a field pauses that does not pay, at first and at most.
 const PAUSE_MIN: u32 = 4_096;
 const PAUSE_MAX: u32 = 65_536;
@@ -69,15 +69,23 @@ impl Note {
 pub(super) enum Known {
     /// Its notes are here, by this number.
     Here(u32),
-    /// It came before: [`enter`](Memory::enter) it with this hash.
-    Before(u64),
+    /// It came before: [`enter`](Memory::enter) it with this.
+    Before(Ticket),
     Nothing,
+}
+
+/// What it takes to enter a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    scope: u32,
+    hash: u64,
+    again: bool,
 }
 
 /// A value that is kept.
 #[derive(Clone, Debug)]
 struct Seat {
-    hash: u64,
+    scope: u32,
     field: FieldId,
     len: u16,
     /// How many values have had it.
@@ -114,8 +122,11 @@ struct Track {
 pub(super) struct Memory {
     /// In pairs; a value is in one of the two places that its hash says.
     seats: Vec<Seat>,
-    /// Half of the hash of a value that came once.
-    once: Vec<u32>,
+    /// A part of the hash of the value in each seat, so that of a value that is in none nothing
+    /// more has to be read.
+    tags: Vec<u16>,
+    /// The same of a value that came once.
+    once: Vec<u16>,
     tracks: Vec<Track>,
     record: u64,
 }
@@ -129,7 +140,7 @@ impl Memory {
     /// With other bounds: powers of two, `values` at least two.
     pub(super) fn with_room(fields: usize, values: usize, once: usize) -> Self {
         let free = Seat {
-            hash: 0,
+            scope: 0,
             field: FieldId::UNKNOWN,
             len: 0,
             takes: 0,
@@ -138,6 +149,7 @@ impl Memory {
         };
         Memory {
             seats: vec![free; values],
+            tags: vec![0; values],
             once: vec![0; once],
             tracks: vec![Track::default(); fields],
             record: 0,
@@ -151,9 +163,10 @@ impl Memory {
     }
 
     /// What is known of a value of a field; and whether the record has another one of it, so that
-    /// what late tests said of that one is not the whole truth.
+    /// what late tests said of that one is not the whole truth. The same value may be known under
+    /// several scopes, from each of which something else follows.
     #[inline]
-    pub(super) fn look(&mut self, field: FieldId, value: &str) -> (Known, bool) {
+    pub(super) fn look(&mut self, scope: u32, field: FieldId, value: &str) -> (Known, bool) {
         let track = &mut self.tracks[field.index()];
         let again = track.record == self.record;
         (track.record, track.seat) = (self.record, None);
@@ -168,11 +181,15 @@ impl Memory {
         if track.looked > WINDOW {
             track.rest();
         }
-        let hash = hash(field, value);
+        let hash = hash(scope, field, value);
         let pair = hash as usize & (self.seats.len() - 2);
+        let tag = tag(hash);
         for number in pair..pair + 2 {
+            if self.tags[number] != tag {
+                continue;
+            }
             let seat = &mut self.seats[number];
-            if seat.hash == hash && seat.holds(field, value) {
+            if seat.holds(scope, field, value) {
                 seat.used = true;
                 track.seen += 1;
                 let held = Held { number: number as u32, takes: seat.takes };
@@ -181,12 +198,11 @@ impl Memory {
             }
         }
         let place = (hash >> 16) as usize & (self.once.len() - 1);
-        let half = (hash >> 32) as u32;
-        if std::mem::replace(&mut self.once[place], half) != half {
+        if std::mem::replace(&mut self.once[place], tag) != tag {
             return (Known::Nothing, again);
         }
         track.seen += 1;
-        (Known::Before(hash), again)
+        (Known::Before(Ticket { scope, hash, again }), again)
     }
 
     /// Passes by a value that is not a text; whether the record has another one of the field.
@@ -204,7 +220,7 @@ impl Memory {
         &mut self,
         field: FieldId,
         value: &str,
-        (hash, again): (u64, bool),
+        ticket: Ticket,
         notes: &mut Vec<Note>,
     ) {
         notes.sort_unstable();
@@ -212,6 +228,7 @@ impl Memory {
         if notes.len() > NOTES_MAX || value.len() > VALUE_BYTES_MAX {
             return;
         }
+        let Ticket { scope, hash, again } = ticket;
         let pair = hash as usize & (self.seats.len() - 2);
         let number = match (self.seats[pair].used, self.seats[pair + 1].used) {
             (true, false) => pair + 1,
@@ -219,8 +236,10 @@ impl Memory {
         };
         self.seats[pair].used = false;
         self.seats[pair + 1].used = false;
+        self.tags[number] = tag(hash);
         let seat = &mut self.seats[number];
-        (seat.hash, seat.field, seat.len, seat.used) = (hash, field, value.len() as u16, true);
+        (seat.scope, seat.field) = (scope, field);
+        (seat.len, seat.used) = (value.len() as u16, true);
         seat.takes = seat.takes.wrapping_add(1);
         let held = Held { number: number as u32, takes: seat.takes };
         self.tracks[field.index()].seat = Some(held).filter(|_| !again);
@@ -255,8 +274,8 @@ impl Memory {
 
 impl Seat {
     #[inline]
-    fn holds(&self, field: FieldId, value: &str) -> bool {
-        self.field == field
+    fn holds(&self, scope: u32, field: FieldId, value: &str) -> bool {
+        (self.scope, self.field) == (scope, field)
             && usize::from(self.len) == value.len()
             && self.bytes[..value.len()] == *value.as_bytes()
     }
@@ -276,8 +295,72 @@ impl Track {
     }
 }
 
+/// The part of a hash that chooses no place.
+#[inline]
+fn tag(hash: u64) -> u16 {
+    (hash >> 48) as u16
+}
+
 /// A collision costs time only.
 #[inline]
-fn hash(field: FieldId, value: &str) -> u64 {
-    FixedState::with_seed(u64::from(field.0)).hash_one(value.as_bytes())
+fn hash(scope: u32, field: FieldId, value: &str) -> u64 {
+    let seed = u64::from(scope) << 16 | u64::from(field.0);
+    FixedState::with_seed(seed).hash_one(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELD: FieldId = FieldId(3);
+
+    fn see(memory: &mut Memory, value: &str) -> Known {
+        memory.begin();
+        let (known, _) = memory.look(0, FIELD, value);
+        if let Known::Before(ticket) = known {
+            memory.enter(FIELD, value, ticket, &mut vec![Note::Set(value.len() as Bit, true)]);
+        }
+        known
+    }
+
+    #[test]
+    fn a_value_is_kept_when_it_comes_a_second_time() {
+        let mut memory = Memory::new(4);
+        assert_eq!(see(&mut memory, "a.exe"), Known::Nothing);
+        assert!(matches!(see(&mut memory, "a.exe"), Known::Before(_)));
+        let Known::Here(number) = see(&mut memory, "a.exe") else { panic!("it is kept") };
+        memory.add_late(FIELD, 7, false);
+        let notes: Vec<Note> = memory.notes(number).collect();
+        assert_eq!(notes, [Note::Set(5, true), Note::Late(7, false)]);
+        assert_eq!(see(&mut memory, "A.exe"), Known::Nothing);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_kept_and_the_room_is_bounded() {
+        let mut memory = Memory::with_room(4, 8, 64);
+        let long = "x".repeat(VALUE_BYTES_MAX + 1);
+        for number in 0..500 {
+            for _ in 0..3 {
+                assert_eq!(see(&mut memory, &long), Known::Nothing);
+                see(&mut memory, &format!("value {number}"));
+            }
+        }
+        assert_eq!(memory.seats.len(), 8);
+        let most = VALUE_BYTES_MAX + 4 * NOTES_MAX;
+        assert!(memory.seats.iter().all(|seat| seat.bytes.len() <= most));
+    }
+
+    #[test]
+    fn a_field_whose_values_never_recur_pauses_and_tries_again() {
+        let mut memory = Memory::new(4);
+        let window = u32::from(WINDOW);
+        (0..=window).for_each(|n| assert_eq!(see(&mut memory, &n.to_string()), Known::Nothing));
+        assert_eq!(memory.tracks[FIELD.index()].pause, PAUSE_MIN);
+        for _ in 0..PAUSE_MIN {
+            assert_eq!(see(&mut memory, "again"), Known::Nothing);
+        }
+        assert_eq!(see(&mut memory, "again"), Known::Nothing);
+        assert!(matches!(see(&mut memory, "again"), Known::Before(_)));
+        assert!(matches!(see(&mut memory, "again"), Known::Here(_)));
+    }
 }
