@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::oneshot;
 
 use super::super::counters::{Rarely, count};
 use super::content::{self, FINGERPRINT_BYTES, FromStart, Unpacked};
@@ -68,6 +69,8 @@ pub(super) struct Follower {
     too_many: Rarely,
     /// Not all files that were there at the start have been looked at.
     first: bool,
+    /// Dropped when they have been.
+    looking: Option<oneshot::Sender<()>>,
     /// The last search was not finished, because too many files were open.
     interrupted: bool,
     next_search: Instant,
@@ -89,6 +92,7 @@ impl Follower {
         patterns: Vec<Pattern>,
         known: Vec<Position>,
         link: Link,
+        looking: oneshot::Sender<()>,
     ) -> Self {
         Follower {
             options,
@@ -103,6 +107,7 @@ impl Follower {
             complaints: BTreeSet::new(),
             too_many: Rarely::new(),
             first: true,
+            looking: Some(looking),
             interrupted: false,
             next_search: Instant::now(),
             rested: Instant::now(),
@@ -216,6 +221,9 @@ impl Follower {
             }
         }
         self.first &= self.interrupted;
+        if !self.first {
+            self.looking = None;
+        }
         let roots = self.patterns.iter().map(|pattern| match pattern.is_path() {
             true => pattern.root().parent().unwrap_or(Path::new("/")),
             false => pattern.root(),
@@ -412,7 +420,10 @@ impl Follower {
             return Begin::At(Position { fingerprint, fingerprint_len, ..left.position.clone() });
         }
         match self.original_of(&fresh, text) {
-            Some(Original::Read) => Begin::NotNow,
+            Some(Original::Read(original)) => {
+                self.mention_copy(path, &original);
+                Begin::NotNow
+            }
             Some(Original::Left(left, watched)) => {
                 // A last line without an end goes on in the copy.
                 if let Some(inode) = watched.filter(|inode| self.tails[inode].is_within_line()) {
@@ -452,14 +463,14 @@ impl Follower {
                     return Some(Original::Left(left.position, Some(tail.inode)));
                 }
                 Some(_) => continue,
-                None if whole => return Some(Original::Read),
+                None if whole => return Some(Original::Read(tail.path.clone())),
                 None => {}
             }
             let Ok((original, metadata)) = pattern::open(&tail.path) else { continue };
             let Ok(original) = Text::new(&original, &metadata) else { continue };
             let at = left.read_to.min(text.comparable()).min(original.comparable());
             if original.before(at).is_some_and(|bytes| agrees(at, &bytes)) {
-                return Some(Original::Read);
+                return Some(Original::Read(tail.path.clone()));
             }
         }
         let left = |left: &&Left| alike(&left.position) && agrees(left.read_to, &left.recent);
@@ -502,12 +513,21 @@ impl Follower {
             self.complaints.insert(path);
         }
     }
+
+    /// Says that a file is not read because it is a copy; nobody would guess it.
+    fn mention_copy(&mut self, copy: &Path, original: &Path) {
+        if self.complaints.len() < COMPLAINTS_MAX && !self.complaints.contains(copy) {
+            let (path, original) = (copy.display(), original.display());
+            tracing::info!(receiver = "file", %path, %original, "file not read: a copy of another");
+            self.complaints.insert(copy.to_owned());
+        }
+    }
 }
 
 /// What a copy is a copy of.
 enum Original {
-    /// A file that is still there and read.
-    Read,
+    /// A file of this name that is still there and read.
+    Read(PathBuf),
     /// A file that is gone, read up to there; and which of those it is that we still watch.
     Left(Position, Option<Inode>),
 }
