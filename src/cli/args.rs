@@ -156,6 +156,7 @@ pub struct RunArgs {
   seerflow-dataflow replay '/var/log/*.log' old/syslog.2.gz --workers 2
   zcat logs.gz | seerflow-dataflow replay - --json
   seerflow-dataflow replay day.log --alerts alerts.ndjson --events events.ndjson
+  seerflow-dataflow replay day.log --alerts - | jq .title
   seerflow-dataflow replay day.log --set 'rules.dirs=[./rules]' --fail-on high
   seerflow-dataflow replay ./seerflow-data --set detection.budget_per_million=5
 
@@ -168,10 +169,11 @@ pub struct ReplayArgs {
     /// folder of another run
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Writes the alerts there, one JSON object on a line, by epoch and id
+    /// Writes the alerts there, one JSON object on a line, by epoch and id; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub alerts: Option<PathBuf>,
-    /// Writes every event there, one JSON object on a line, in the order of the input
+    /// Writes every event there, one JSON object on a line, in the order of the input; `-` is
+    /// standard output
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Keeps the state in this folder, for `query` and `explain`

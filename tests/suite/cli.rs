@@ -292,3 +292,38 @@ fn a_compressed_file_that_is_not_read_is_named_with_its_kind_however_small() {
     assert_eq!(code(&ended), 66, "{}", stderr(&ended));
     assert!(stderr(&ended).contains("nor a folder that holds one"), "{}", stderr(&ended));
 }
+
+#[test]
+fn alerts_or_events_of_a_replay_can_go_to_standard_output_and_then_nothing_else_does() {
+    let folder = Folder::new("outputs");
+    let lines = |i: u32| format!("<34>Jul 11 12:00:00 h su[{i}]: FAILED su for root by mallory\n");
+    folder.file("day.log", (0..50).map(lines).collect::<String>());
+    let detection = "detection: {keywords: [mallory], condition: keywords}";
+    let rule = format!("title: Mallory\nlogsource: {{product: linux}}\n{detection}\nlevel: high\n");
+    folder.file("rule.yml", rule);
+    let rules = "rules.dirs=[rule.yml]";
+    for kept in [&[][..], &["--state", "st"]] {
+        let events = |to: &str| {
+            let mut args = vec!["replay", "day.log", "--events", to, "--set", rules];
+            args.extend(kept);
+            folder.run(&args)
+        };
+        let (to_file, printed) = (events("events.ndjson"), events("-"));
+        assert_eq!(code(&to_file), 0, "{}", stderr(&to_file));
+        assert_eq!(code(&printed), 0, "{}", stderr(&printed));
+        let file = fs::read_to_string(folder.0.join("events.ndjson")).unwrap();
+        assert_eq!(file.lines().count(), 50);
+        assert_eq!(stdout(&printed), file);
+        assert!(stdout(&to_file).contains("events"), "the summary: {}", stdout(&to_file));
+        assert!(stderr(&printed).contains("templates"), "the summary: {}", stderr(&printed));
+    }
+    let printed = folder.run(&["replay", "day.log", "--alerts", "-", "--set", rules, "-q"]);
+    let alert: serde_json::Value = serde_json::from_str(&stdout(&printed)).unwrap();
+    assert_eq!(alert["title"], "Mallory", "one line, one alert: {alert}");
+    assert!(!folder.0.join("-").exists() && !folder.0.join("-.part").exists());
+    let both = folder.run(&["replay", "day.log", "--alerts", "-", "--json"]);
+    assert_eq!(code(&both), 2, "{}", stderr(&both));
+    assert!(stderr(&both).contains("--alerts -, --json"), "{}", stderr(&both));
+    let nowhere = folder.run(&["replay", "day.log", "--events", "/dev/null"]);
+    assert_eq!(code(&nowhere), 0, "{}", stderr(&nowhere));
+}
