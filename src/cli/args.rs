@@ -507,14 +507,16 @@ pub struct ExplainArgs {
   seerflow-dataflow validate -c seerflow.yaml
   seerflow-dataflow validate -c seerflow.yaml --print      every value, and where it comes from
   SEERFLOW__WORKERS=2 seerflow-dataflow validate --print --json
+  seerflow-dataflow validate -c seerflow.yaml --json | jq '.errors[].message'
 
 The exit code is 78 if something is wrong.")]
 pub struct ValidateArgs {
     /// Prints what is in effect, each value with where it comes from; secrets are not shown
     #[arg(long)]
     pub print: bool,
-    /// Prints it as one JSON object
-    #[arg(long, requires = "print")]
+    /// Prints one JSON object: what is in effect, or without --print what is wrong and what is to be
+    /// noted
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -327,3 +327,28 @@ fn alerts_or_events_of_a_replay_can_go_to_standard_output_and_then_nothing_else_
     let nowhere = folder.run(&["replay", "day.log", "--events", "/dev/null"]);
     assert_eq!(code(&nowhere), 0, "{}", stderr(&nowhere));
 }
+
+#[test]
+fn what_is_wrong_with_a_configuration_can_be_had_as_json() {
+    let folder = Folder::new("verdict");
+    folder.file("bad.yaml", "workers: x\ndetectoin: {}\n");
+    folder.file("good.yaml", "workers: 2\ncorrelation:\n  max_entities: 5\n");
+    let verdict = |file: &str| {
+        let ended = folder.run(&["validate", "-c", file, "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&stdout(&ended)).unwrap();
+        (code(&ended), told, stderr(&ended))
+    };
+    let (bad, told, said) = verdict("bad.yaml");
+    assert_eq!((bad, said.as_str()), (78, ""), "{told}");
+    assert_eq!(told["ok"], false);
+    let errors = told["errors"].as_array().unwrap();
+    let at: Vec<_> = errors.iter().map(|e| (e["line"].as_u64(), e["column"].as_u64())).collect();
+    assert_eq!(at, [(Some(1), Some(10)), (Some(2), Some(1))], "{told}");
+    assert!(errors[1].to_string().contains("detection"), "with a suggestion: {told}");
+    let (good, told, said) = verdict("good.yaml");
+    assert_eq!((good, said.as_str()), (0, ""), "{told}");
+    assert_eq!((&told["ok"], &told["errors"]), (&true.into(), &serde_json::json!([])));
+    let note = &told["notes"][0];
+    assert!(note["message"].as_str().unwrap().contains("max_entities"), "{told}");
+    assert_eq!(note["place"], "good.yaml:3:17");
+}
