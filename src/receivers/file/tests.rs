@@ -375,6 +375,42 @@ async fn reading_can_begin_at_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_before_a_rotation_while_nobody_looked_is_read() {
+    let pack = |name: &str, rig: &Rig| {
+        let packed = gzip(&std::fs::read_to_string(rig.path("a.log.1")).unwrap());
+        std::fs::write(rig.path(name), packed).unwrap();
+        std::fs::remove_file(rig.path("a.log.1")).unwrap();
+    };
+    for pattern in ["*"] {
+        for rotated in ["a.log.1", "a.log.1.gz", "a.log-20261122.gz"] {
+            for again in [true, false] {
+                let mut rig = Rig::new();
+                let options = rig.options(pattern);
+                let lines = lines("rotated", 0..553);
+                rig.start(options.clone()).await;
+                rig.append("a.log", &text(&lines[..500]));
+                assert_eq!(rig.texts(500).await, lines[..500]);
+                rig.running.take().unwrap().0.stop().await;
+                rig.append("a.log", &text(&lines[500..550]));
+                rig.rename("a.log", "a.log.1");
+                if rotated != "a.log.1" {
+                    pack(rotated, &rig);
+                }
+                if again {
+                    rig.append("a.log", &text(&lines[550..]));
+                }
+                rig.start(options).await;
+                let expected = if again { &lines[500..] } else { &lines[500..550] };
+                let mut seen = rig.texts(expected.len()).await;
+                seen.sort();
+                assert_eq!(seen, expected, "{pattern} {rotated} {again}");
+                rig.assert_quiet().await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_is_not_there_is_waited_for() {
     let mut rig = Rig::new();
     let options = rig.options("later/a.log");
