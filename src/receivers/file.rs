@@ -6,7 +6,8 @@
 //!
 //! **Rotation by renaming.** The file under its new name is read to its end before the one that
 //! has its old name; it keeps its source's name. A file that no pattern names any more is watched
-//! for another [`Options::rotate_grace`], because its writer may not know yet.
+//! for another [`Options::rotate_grace`], because its writer may not know yet. One that was rotated
+//! while nobody looked is looked for in its folder at the next start, compressed or not.
 //!
 //! **Rotation by copying and truncating** loses what was written between our last read and the
 //! truncation, and nobody can say whether that was anything: it is counted as a possible gap.

@@ -12,12 +12,17 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
 use super::super::counters::{Rarely, count};
-use super::content::{self, FINGERPRINT_BYTES, FromStart, Unpacked};
+use super::content::{self, FINGERPRINT_BYTES};
 use super::feed::{Link, Stopped};
 use super::pattern::{self, Pattern};
 use super::tail::{Inode, Kind, Left, Shape, Tail, Turn, shape};
 use super::{CHUNK_BYTES, Options, ReadFrom};
 use crate::intake::Position;
+
+mod moved;
+mod text;
+
+use text::Text;
 
 /// How many files are held open; beyond it those are closed that have been read to their end and
 /// were quiet longest. At no time are more than twice as many open.
@@ -40,12 +45,8 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 const SETTLED_BY_CLOCK: Duration = Duration::from_secs(60);
 /// Searching takes at most one part in so many of the time.
 const SEARCH_SHARE: u32 = 20;
-/// How many bytes of text are looked at to see what a file is.
-const HEAD_BYTES: usize = 4_096;
 /// No compressed file is smaller, and no smaller one tells what it is.
 const PACKED_BYTES_MIN: u64 = 4;
-/// How far a compressed file is decompressed to see whether it is a copy.
-const COMPARED_BYTES_MAX: u64 = 64 << 10;
 /// How far back the beginning of the last line is looked for, when reading begins at the end.
 const LAST_LINE_MAX: u64 = 1 << 20;
 
@@ -71,6 +72,8 @@ pub(super) struct Follower {
     first: bool,
     /// Dropped when they have been.
     looking: Option<oneshot::Sender<()>>,
+    /// Those that were rotated before the start have been looked for.
+    sought: bool,
     /// The last search was not finished, because too many files were open.
     interrupted: bool,
     next_search: Instant,
@@ -108,6 +111,7 @@ impl Follower {
             too_many: Rarely::new(),
             first: true,
             looking: Some(looking),
+            sought: false,
             interrupted: false,
             next_search: Instant::now(),
             rested: Instant::now(),
@@ -192,6 +196,9 @@ impl Follower {
         self.close_quiet();
         self.interrupted = false;
         self.revisit(&found, buffer)?;
+        if !std::mem::replace(&mut self.sought, true) {
+            self.seek_moved(&found, buffer)?;
+        }
         let mut new: Vec<_> =
             found.into_iter().filter(|(inode, _)| !self.tails.contains_key(inode)).collect();
         new.sort_by(|a, b| a.1.0.cmp(&b.1.0));
@@ -530,54 +537,6 @@ enum Original {
     Read(PathBuf),
     /// A file that is gone, read up to there; and which of those it is that we still watch.
     Left(Position, Option<Inode>),
-}
-
-/// The text of a file, compressed or not, at any place of it.
-struct Text<'a> {
-    file: &'a File,
-    len: u64,
-    /// The first bytes of the file, if it is compressed.
-    packed: Option<Vec<u8>>,
-    /// The first bytes of the text.
-    head: Vec<u8>,
-}
-
-impl<'a> Text<'a> {
-    /// Less head, or none, if the compression is broken.
-    fn new(file: &'a File, metadata: &Metadata) -> std::io::Result<Self> {
-        let mut head = vec![0; HEAD_BYTES];
-        let read = content::read_at(file, &mut head, 0)?;
-        head.truncate(read);
-        let text = Text { file, len: metadata.len(), packed: None, head };
-        if !content::is_packed(&text.head) {
-            return Ok(text);
-        }
-        let mut head = vec![0; HEAD_BYTES];
-        let text = Text { packed: Some(text.head), head: Vec::new(), ..text };
-        let read = text.unpacked().map_or(0, |mut unpacked| unpacked.read(&mut head).0);
-        head.truncate(read);
-        Ok(Text { head, ..text })
-    }
-
-    /// From the start, if it is compressed.
-    fn unpacked(&self) -> Option<Unpacked> {
-        let file = self.file.try_clone().ok()?;
-        Unpacked::new(self.packed.as_ref()?, FromStart::new(file))
-    }
-
-    /// The bytes before a place; `None` if the text is shorter.
-    fn before(&self, at: u64) -> Option<Vec<u8>> {
-        match self.packed {
-            Some(_) => self.unpacked()?.skip(at),
-            None if at <= self.len => content::before(self.file, at).ok(),
-            None => None,
-        }
-    }
-
-    /// Up to where it is cheap to compare, again and again.
-    fn comparable(&self) -> u64 {
-        if self.packed.is_some() { COMPARED_BYTES_MAX } else { self.len }
-    }
 }
 
 fn remember(all: &mut VecDeque<Left>, left: Left) {

@@ -381,8 +381,8 @@ async fn what_was_written_before_a_rotation_while_nobody_looked_is_read() {
         std::fs::write(rig.path(name), packed).unwrap();
         std::fs::remove_file(rig.path("a.log.1")).unwrap();
     };
-    for pattern in ["*"] {
-        for rotated in ["a.log.1", "a.log.1.gz", "a.log-20261122.gz"] {
+    for pattern in ["a.log", "*.log", "*"] {
+        for rotated in ["a.log.1", "a.log.1.gz", "a.log-20261122.gz", "a.log.copy"] {
             for again in [true, false] {
                 let mut rig = Rig::new();
                 let options = rig.options(pattern);
@@ -392,8 +392,14 @@ async fn what_was_written_before_a_rotation_while_nobody_looked_is_read() {
                 assert_eq!(rig.texts(500).await, lines[..500]);
                 rig.running.take().unwrap().0.stop().await;
                 rig.append("a.log", &text(&lines[500..550]));
-                rig.rename("a.log", "a.log.1");
-                if rotated != "a.log.1" {
+                match rotated {
+                    "a.log.copy" => {
+                        std::fs::copy(rig.path("a.log"), rig.path(rotated)).unwrap();
+                        std::fs::write(rig.path("a.log"), "").unwrap();
+                    }
+                    _ => rig.rename("a.log", "a.log.1"),
+                }
+                if rotated.ends_with(".gz") {
                     pack(rotated, &rig);
                 }
                 if again {
