@@ -60,6 +60,8 @@ pub(super) struct Follower {
     names: BTreeMap<PathBuf, Inode>,
     /// Positions of an earlier run that belong to no file found so far.
     known: Vec<Position>,
+    /// For each pattern, whether one of those was named by it.
+    followed: Vec<bool>,
     /// Files of this run that went away or were cut, the last ones.
     left: VecDeque<Left>,
     /// Compressed files that may still be growing.
@@ -97,8 +99,13 @@ impl Follower {
         link: Link,
         looking: oneshot::Sender<()>,
     ) -> Self {
+        let named = |pattern: &Pattern| {
+            known.iter().any(|position| pattern.names(Path::new(&position.path)))
+        };
+        let followed = patterns.iter().map(named).collect();
         Follower {
             options,
+            followed,
             patterns,
             link,
             tails: BTreeMap::new(),
@@ -309,6 +316,15 @@ impl Follower {
         }
     }
 
+    /// Whether what a file holds already is passed over. Not if a pattern that names it was followed
+    /// by a run before: then the file has come since.
+    fn begins_at_end(&self, path: &Path) -> bool {
+        let is_old = |(pattern, followed): (&Pattern, &bool)| *followed && pattern.names(path);
+        self.first
+            && self.options.read_from == ReadFrom::End
+            && !self.patterns.iter().zip(&self.followed).any(is_old)
+    }
+
     /// Begins to follow a file, if it is time for it.
     fn adopt(&mut self, path: PathBuf, file: File, metadata: &Metadata) -> Result<(), Stopped> {
         match self.try_adopt(&path, file, metadata) {
@@ -329,7 +345,7 @@ impl Follower {
         let inode = Inode::of(metadata);
         let text = Text::new(&file, metadata)?;
         let packed = text.packed.is_some();
-        let at_end = self.first && self.options.read_from == ReadFrom::End;
+        let at_end = self.begins_at_end(path);
         // What has not begun yet may turn out to be compressed.
         let tiny = text.len < PACKED_BYTES_MIN;
         if text.len == 0 || tiny && !at_end && !self.is_settled(inode, metadata) {
@@ -439,7 +455,7 @@ impl Follower {
                 let Position { path, offset, .. } = left;
                 Begin::At(Position { path, offset, ..fresh })
             }
-            None if self.first && self.options.read_from == ReadFrom::End => {
+            None if self.begins_at_end(path) => {
                 let offset = if packed { 0 } else { last_line(text.file, text.len) };
                 Begin::At(Position { offset, complete: packed, ..fresh })
             }

@@ -417,6 +417,37 @@ async fn what_was_written_before_a_rotation_while_nobody_looked_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_while_nobody_looked_is_read_from_its_start_though_reading_began_at_the_end() {
+    for pattern in ["a.log", "*.log"] {
+        let mut rig = Rig::new();
+        rig.append("a.log", "old\n");
+        let options = Options { read_from: ReadFrom::End, ..rig.options(pattern) };
+        rig.start(options.clone()).await;
+        rig.append("a.log", "new\n");
+        assert_eq!(rig.texts(1).await, ["new"]);
+        rig.running.take().unwrap().0.stop().await;
+        rig.append("a.log", "last\n");
+        rig.rename("a.log", "a.log.1");
+        rig.append("a.log", "first\n");
+        rig.append("other.log", "old\n");
+        let mut paths = options.paths.clone();
+        if pattern == "a.log" {
+            paths.push(rig.path("other.log").to_string_lossy().into_owned());
+        }
+        rig.start(Options { paths, ..options }).await;
+        let expected: &[&str] = match pattern {
+            // It is named for the first time.
+            "a.log" => &["first", "last"],
+            _ => &["first", "last", "old"],
+        };
+        let mut seen = rig.texts(expected.len()).await;
+        seen.sort();
+        assert_eq!(seen, expected);
+        rig.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_is_not_there_is_waited_for() {
     let mut rig = Rig::new();
     let options = rig.options("later/a.log");
