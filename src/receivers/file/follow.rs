@@ -21,8 +21,10 @@ use crate::intake::Position;
 
 mod moved;
 mod text;
+mod waiting;
 
 use text::Text;
+use waiting::Waiting;
 
 /// How many files are held open; beyond it those are closed that have been read to their end and
 /// were quiet longest. At no time are more than twice as many open.
@@ -62,6 +64,8 @@ pub(super) struct Follower {
     known: Vec<Position>,
     /// For each pattern, whether one of those was named by it.
     followed: Vec<bool>,
+    /// Files that have not begun.
+    waiting: BTreeMap<Inode, Waiting>,
     /// Files of this run that went away or were cut, the last ones.
     left: VecDeque<Left>,
     /// Compressed files that may still be growing.
@@ -111,6 +115,7 @@ impl Follower {
             tails: BTreeMap::new(),
             names: BTreeMap::new(),
             known,
+            waiting: BTreeMap::new(),
             left: VecDeque::new(),
             settling: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -144,9 +149,15 @@ impl Follower {
             self.rested = end + (end - now) * SEARCH_SHARE;
             self.next_search = self.rested.max(end + self.options.poll);
         }
+        if !self.first {
+            self.adopt_begun()?;
+        }
         if self.turns(buffer)? == Turn::End && !self.interrupted {
-            let wait = self.next_search.saturating_duration_since(Instant::now());
-            self.notices.wait(wait.min(LOOK_UP));
+            let next = match self.notices.has_names() {
+                true => self.rested,
+                false => self.next_search,
+            };
+            self.notices.wait(next.saturating_duration_since(Instant::now()).min(LOOK_UP));
         }
         Ok(())
     }
@@ -183,6 +194,10 @@ impl Follower {
 
     /// Looks what the patterns name now.
     fn search(&mut self, buffer: &mut [u8]) -> Result<(), Stopped> {
+        if self.names.is_empty() {
+            // What comes while the first search is under way calls for another.
+            self.watch();
+        }
         let mut found: BTreeMap<Inode, (PathBuf, usize, Metadata)> = BTreeMap::new();
         let mut names = BTreeMap::new();
         for (index, pattern) in self.patterns.iter().enumerate() {
@@ -198,7 +213,9 @@ impl Follower {
         }
         self.see_rotations(&names);
         self.names = names;
-        self.settling.retain(|inode, _| found.contains_key(inode));
+        self.see_waiting(&found);
+        self.settling
+            .retain(|inode, _| found.contains_key(inode) || self.waiting.contains_key(inode));
         self.refused.retain(|inode, _| found.contains_key(inode));
         self.close_quiet();
         self.interrupted = false;
@@ -206,8 +223,7 @@ impl Follower {
         if !std::mem::replace(&mut self.sought, true) {
             self.seek_moved(&found, buffer)?;
         }
-        let mut new: Vec<_> =
-            found.into_iter().filter(|(inode, _)| !self.tails.contains_key(inode)).collect();
+        let mut new: Vec<_> = found.into_iter().filter(|(inode, _)| self.is_new(*inode)).collect();
         new.sort_by(|a, b| a.1.0.cmp(&b.1.0));
         let mut open = self.open_files();
         for (inode, (path, index, metadata)) in new {
@@ -238,13 +254,21 @@ impl Follower {
         if !self.first {
             self.looking = None;
         }
+        self.watch();
+        Ok(())
+    }
+
+    fn watch(&mut self) {
         let roots = self.patterns.iter().map(|pattern| match pattern.is_path() {
             true => pattern.root().parent().unwrap_or(Path::new("/")),
             false => pattern.root(),
         });
         let folders = self.tails.values().filter_map(|tail| tail.path.parent());
         self.notices.watch(roots.chain(folders));
-        Ok(())
+    }
+
+    fn is_new(&self, inode: Inode) -> bool {
+        !self.tails.contains_key(&inode) && !self.waiting.contains_key(&inode)
     }
 
     fn see_rotations(&self, names: &BTreeMap<PathBuf, Inode>) {
@@ -349,6 +373,8 @@ impl Follower {
         // What has not begun yet may turn out to be compressed.
         let tiny = text.len < PACKED_BYTES_MIN;
         if text.len == 0 || tiny && !at_end && !self.is_settled(inode, metadata) {
+            drop(text);
+            self.wait_for(inode, path.to_owned(), file);
             return Ok(Ok(()));
         }
         if packed && !at_end {
@@ -610,6 +636,11 @@ impl Notices {
     /// Whether a name has come, gone or changed since this was last asked.
     fn names_changed(&self) -> bool {
         self.names.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there is something for [`names_changed`](Notices::names_changed) to tell.
+    fn has_names(&self) -> bool {
+        self.names.load(Ordering::Relaxed)
     }
 
     /// Watches these folders and no others.

@@ -448,6 +448,30 @@ async fn what_came_while_nobody_looked_is_read_from_its_start_though_reading_beg
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_made_before_it_is_written_to_is_read_at_once_and_whatever_its_name() {
+    for pattern in ["a.log", "*.log"] {
+        let mut rig = Rig::new();
+        // Nothing but the system's notices.
+        let poll = Duration::from_secs(3_600);
+        rig.start(Options { poll, ..rig.options(pattern) }).await;
+        for round in 0..8 {
+            let lines = lines(&format!("round {round}"), 0..20);
+            rig.append("a.log", "");
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            rig.append("a.log", &text(&lines));
+            if round % 2 == 0 {
+                assert_eq!(rig.texts(20).await, lines);
+                rig.rename("a.log", &format!("a.log.{round}"));
+            } else {
+                rig.rename("a.log", &format!("a.log.{round}"));
+                assert_eq!(rig.texts(20).await, lines);
+            }
+        }
+        rig.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_is_not_there_is_waited_for() {
     let mut rig = Rig::new();
     let options = rig.options("later/a.log");
