@@ -290,7 +290,7 @@ pub struct Reading {
     /// Prints one JSON object on a line
     #[arg(long)]
     pub json: bool,
-    /// From when on: `30m`, `1h`, `7d` ago, or `2026-11-22T13:38:00Z`
+    /// From when on: `30m`, `1h`, `7d` ago, `2026-11-22 13:38` in UTC, or `2026-11-22T13:38:00+02:00`
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArgument>,
     /// Up to when

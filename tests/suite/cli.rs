@@ -159,7 +159,7 @@ fn validate_prints_what_is_in_effect_and_where_it_comes_from_but_no_secret() {
         "workers: 3                                   # --workers",
         "  dirs: [./a, ./b]                           # --set rules.dirs",
         "  cloud_api_key: '***'                       # seerflow.yaml:2:22; no effect yet",
-        "  memory_mb: 256                             # default",
+        "  memory_mb: 64                              # default",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }
