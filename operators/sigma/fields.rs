@@ -27,13 +27,16 @@ use super::record::{FieldValue, Record, Value};
 use crate::types::hash::Map;
 use crate::types::{Batch, Event, Format, Source, Text, event};
 
+pub mod known;
 pub mod pipeline;
 mod read;
+mod schema;
 #[cfg(test)]
 pub(super) mod tests;
 pub mod text;
 pub mod windows;
 
+pub use known::{Known, Missing};
 pub use pipeline::Pipeline;
 pub use read::parse;
 
