@@ -22,6 +22,8 @@ use super::{builtin, schema, text, windows};
 
 /// Of a common name, this long and no shorter, a name with one letter wrong is taken for a slip.
 const COMMON_LEN_MIN: usize = 8;
+/// A shorter name is not taken for the end of another.
+const END_LEN_MIN: usize = 6;
 
 /// The fields that records have, by log source, with some pipelines in use.
 #[derive(Clone, Debug)]
@@ -152,49 +154,50 @@ impl Known {
         }
     }
 
-    /// The names of a rule's log source; `None` if it is open, or there is no such.
-    fn names(&self, source: &LogSource) -> Option<Names> {
-        let mut names: Option<Names> = None;
-        for view in self.sources.iter().filter(|view| source.covers(view)) {
-            let own = self.views.get(view)?;
-            let all = names.get_or_insert_with(|| Names { closed: true, ..Names::default() });
-            all.closed &= own.closed;
-            all.all.extend(own.all.iter().cloned());
-        }
-        names
+    /// The names of a rule's log source, view by view; none if one of them is open, or there is
+    /// no such log source.
+    fn names(&self, source: &LogSource) -> Vec<&Names> {
+        let views = self.sources.iter().filter(|view| source.covers(view));
+        let names: Option<Vec<&Names>> = views.map(|view| self.views.get(view)).collect();
+        names.unwrap_or_default()
     }
 
     /// The fields that a rule asks for in vain, each once, in the order in which it names them.
     #[must_use]
     pub fn missing(&self, rule: &Rule) -> Vec<Missing> {
-        let Some(known) = self.names(&rule.logsource) else { return Vec::new() };
+        let known = self.names(&rule.logsource);
         let mut missing: Vec<Missing> = Vec::new();
+        if known.is_empty() {
+            return missing;
+        }
+        let is_closed = known.iter().all(|names| names.closed);
         for selection in &rule.detection.selections {
             // What a filter asks for stands in its own file, and takes nothing away in vain.
             if filter::is_added(selection) {
                 continue;
             }
             each(&selection.search, &mut |field, at| {
-                let told = missing.iter().any(|one| one.field == field);
-                if told || known.all.contains(field) || self.is_elsewhere(field) {
+                let is_told = missing.iter().any(|one| one.field == field);
+                let is_known = known.iter().any(|names| names.all.contains(field));
+                if is_told || is_known || self.is_elsewhere(field) {
                     return;
                 }
-                let suggestion = self.suggestion(&known, field);
-                if known.closed || suggestion.is_some() {
+                let suggestion = suggestion(&known, is_closed, field);
+                if is_closed || suggestion.is_some() {
                     let field = field.to_owned();
                     missing.push(Missing { field, at, suggestion, vital: false });
                 }
             });
         }
-        if !known.closed || missing.is_empty() {
+        if !is_closed || missing.is_empty() {
             return missing;
         }
-        let lacks = |lacking: &dyn Fn(&str) -> bool| !Can::rule(rule, lacking).hold;
+        let fails_without = |lacking: &dyn Fn(&str) -> bool| !Can::rule(rule, lacking).hold;
         let alone: Vec<bool> =
-            missing.iter().map(|one| lacks(&|field| field == one.field)).collect();
+            missing.iter().map(|one| fails_without(&|field| field == one.field)).collect();
         // Perhaps none alone is vital, and all together are: one here and one there.
-        let together =
-            !alone.contains(&true) && lacks(&|field| missing.iter().any(|one| one.field == field));
+        let together = !alone.contains(&true)
+            && fails_without(&|field| missing.iter().any(|one| one.field == field));
         for (one, alone) in missing.iter_mut().zip(alone) {
             one.vital = alone || together;
         }
@@ -207,14 +210,32 @@ impl Known {
         let is_unnamed = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
         field.is_empty() || field.contains('.') || is_unnamed || self.everywhere.contains(field)
     }
+}
 
-    fn suggestion(&self, known: &Names, field: &str) -> Option<String> {
-        if !known.closed {
-            return known.all.iter().find(|name| is_slip(field, name)).cloned();
-        }
-        let of_header = windows::header_name(field).filter(|name| known.all.contains(*name));
-        let near = || nearest(field, known.all.iter().map(String::as_str));
-        of_header.or_else(near).map(str::to_owned)
+/// What was perhaps meant by a name that none of these is.
+fn suggestion(known: &[&Names], is_closed: bool, field: &str) -> Option<String> {
+    let all = || known.iter().flat_map(|names| &names.all).map(String::as_str);
+    let found = match is_closed {
+        true => windows::header_name(field)
+            .filter(|name| all().any(|known| known == *name))
+            .or_else(|| the_end_of_one(field, all()))
+            .or_else(|| nearest(field, all())),
+        false => all().find(|name| is_slip(field, name)),
+    };
+    found.map(str::to_owned)
+}
+
+/// The one name that ends with this one: `TargetFilename` for `FileName`.
+fn the_end_of_one<'n>(field: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let ends = |name: &str| {
+        let begin = name.len().checked_sub(field.len());
+        let end = begin.and_then(|begin| name.get(begin..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(field))
+    };
+    let found: BTreeSet<&str> = known.filter(|name| ends(name)).collect();
+    match (field.len() >= END_LEN_MIN, found.len()) {
+        (true, 1) => found.first().copied(),
+        _ => None,
     }
 }
 
@@ -345,3 +366,6 @@ impl Can {
         Can { hold: self.fail, fail: self.hold }
     }
 }
+
+#[cfg(test)]
+mod tests;
