@@ -19,6 +19,7 @@ use super::super::logsource::LogSource;
 use super::super::rule::Rule;
 use super::pipeline::Pipeline;
 use super::{builtin, schema, text, windows};
+use crate::types::Format;
 
 /// Of a common name, this long and no shorter, a name with one letter wrong is taken for a slip.
 const COMMON_LEN_MIN: usize = 8;
@@ -74,11 +75,9 @@ impl Known {
             known.add(text::source(source), false, names(fields));
         }
         // Those without log sources are for lines that the tables know.
-        for pipeline in builtin().iter().filter(|pipeline| !pipeline.views.is_empty()) {
-            known.add_pipeline(pipeline);
-        }
+        builtin().iter().for_each(|pipeline| known.add_pipeline(pipeline));
         for pipeline in pipelines {
-            known.add_pipeline(pipeline);
+            known.add_users(pipeline);
             known.open(pipeline);
         }
         known
@@ -118,20 +117,30 @@ impl Known {
         self.views.retain(|source, _| !open.contains(source));
     }
 
-    /// What a pipeline calls fields, and those that it looks at.
+    /// What a pipeline calls fields and looks at, for the log sources that it gives.
     fn add_pipeline(&mut self, pipeline: &Pipeline) {
-        let renames = pipeline.renames.iter().flat_map(|one| [&one.from, &one.to]);
-        let looked_at = pipeline.fields.iter().map(|wanted| &wanted.field);
-        let own: BTreeSet<&String> = renames.chain(looked_at).collect();
-        if pipeline.views.is_empty() {
-            self.everywhere.extend(own.into_iter().cloned());
+        for view in &pipeline.views {
+            if let Some(names) = self.views.get_mut(&view.source) {
+                names.all.extend(names_of(pipeline).cloned());
+            }
+        }
+    }
+
+    /// The same for a user's, whose records may have other views besides.
+    fn add_users(&mut self, pipeline: &Pipeline) {
+        let has = |format| pipeline.formats.has(format);
+        if pipeline.views.is_empty() || pipeline.programs || has(Format::Windows) {
+            self.everywhere.extend(names_of(pipeline).cloned());
             return;
         }
-        for view in &pipeline.views {
-            let Some(names) = self.views.get_mut(&view.source) else { continue };
-            names.all.extend(own.iter().map(|name| (*name).clone()));
-            names.all.extend(view.when.iter().map(|wanted| wanted.field.clone()));
+        if has(Format::Plain) || has(Format::KeyValue) {
+            for (source, _) in schema::LINES {
+                if let Some(names) = self.views.get_mut(&text::source(source)) {
+                    names.all.extend(names_of(pipeline).cloned());
+                }
+            }
         }
+        self.add_pipeline(pipeline);
     }
 
     /// Takes as open what a user's pipeline gives records of which it does not say what their
@@ -145,12 +154,12 @@ impl Known {
                 self.views.remove(&text::source(source));
             });
         }
-        match pipeline.views.is_empty() {
-            true if !pipeline.strip.is_empty() => self.views.clear(),
-            true => {}
-            false => pipeline.views.iter().for_each(|view| {
-                self.views.remove(&view.source);
-            }),
+        for view in &pipeline.views {
+            self.views.remove(&view.source);
+        }
+        let is_for_others = pipeline.views.is_empty() || pipeline.formats.has(Format::Windows);
+        if is_for_others && !pipeline.strip.is_empty() {
+            self.views.clear();
         }
     }
 
@@ -257,6 +266,13 @@ fn is_slip(field: &str, name: &str) -> bool {
     let end =
         short[begin..].iter().rev().zip(long.iter().rev()).take_while(|(a, b)| a == b).count();
     short.len() >= COMMON_LEN_MIN && long.len() - (begin + end) <= 1
+}
+
+/// The names of fields that a pipeline mentions.
+fn names_of(pipeline: &Pipeline) -> impl Iterator<Item = &String> {
+    let renames = pipeline.renames.iter().flat_map(|one| [&one.from, &one.to]);
+    let when = pipeline.views.iter().flat_map(|view| &view.when);
+    renames.chain(pipeline.fields.iter().chain(when).map(|wanted| &wanted.field))
 }
 
 fn is_common(source: &LogSource) -> bool {

@@ -19,7 +19,7 @@ pub(super) const WINDOWS: &str = "\
     AccountType Message Category SourceModuleName SourceModuleType \
     Id Qualifiers ProcessId ThreadId UserId TimeCreated ActivityId RelatedActivityId ContainerLog \
     MatchedQueryIds Bookmark LevelDisplayName OpcodeDisplayName TaskDisplayName \
-    KeywordsDisplayNames Properties RecordType TimeZone \
+    KeywordsDisplayNames Properties StringInserts RecordType TimeZone \
     message tags @timestamp @version host type";
 
 /// What data without names are called; winlogbeat counts them, `param1` and so on.
@@ -197,8 +197,8 @@ pub(super) const COMMON: &[(&str, &str)] = &[
         "date time c-ip c-port c-uri c-uri-stem c-uri-query c-uri-extension c-useragent \
          cs-username cs-method cs-uri cs-uri-stem cs-uri-query cs-uri-extension cs-uri-scheme \
          cs-uri-port cs-user-agent cs-version cs-host cs-cookie cs-referer cs-referrer cs-bytes \
-         s-ip s-port s-action r-dns r-ip r-port rs-content-type sc-status sc-bytes sc-filter-result \
-         time-taken src_ip src_port dst_ip dst_port",
+         s-ip s-port s-action r-dns r-ip r-port rs-content-type sc-status sc-bytes \
+         sc-filter-result time-taken src_ip src_port dst_ip dst_port",
     ),
     (
         "dns//",
@@ -207,7 +207,7 @@ pub(super) const COMMON: &[(&str, &str)] = &[
     (
         "firewall//",
         "action blocked protocol src_ip src_port dst_ip dst_port src_host dst_host in_interface \
-         out_interface username",
+         out_interface",
     ),
     ("antivirus//", "Signature Filename Action Message Computer ComputerName Username"),
 ];

@@ -78,7 +78,7 @@ fn what_records_have_and_what_is_open_is_not_doubted() {
         ("category: process_creation, product: linux", "Image LogonId"),
         ("product: linux, service: sudo", "USER COMMAND SUDO_USER _UID"),
         ("category: webserver", "cs-uri-query sc-status upstream_addr"),
-        ("category: firewall", "src_ip srcip policyid action"),
+        ("category: firewall", "src_ip srcip policyid action user_name"),
         ("product: windows, service: security", "Whatever"),
         ("product: windows", "Whatever"),
         ("product: linux", "Whatever"),
@@ -135,6 +135,11 @@ fn a_users_pipeline_makes_a_field_known_or_its_log_source_open() {
     assert_eq!(found(&format!("{head}{view}{renames}strip: [p.]\n")), [""; 0]);
     let other = "logsources: [{product: windows, category: file_event}]\n";
     assert_eq!(found(&format!("{head}{other}")).len(), 2);
+    // Records of Windows have other views besides; those of one format alone have not.
+    let acme = "logsources: [{product: acme}]\n";
+    assert_eq!(found(&format!("{head}{acme}{renames}")).len(), 2);
+    let of_windows = "name: p\nmatch: {format: windows}\n";
+    assert_eq!(found(&format!("{of_windows}{acme}{renames}")), ["5:28 Wrong!"]);
     let lines = format!("{head}programs: true\n");
     let sshd = |pipelines: &str| {
         missing_with(pipelines, "product: linux, service: sshd", "  a: {x: y}\n  condition: a\n")
