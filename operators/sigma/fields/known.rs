@@ -1,10 +1,10 @@
 //! Which fields a rule asks for in vain: no record of its log source has them here.
 //!
 //! A log source is *closed* if the fields of all its records are known: by their maker's schema
-//! or because we make them ourselves ([`schema`]), and what pipelines add. A name that is not
-//! among them is a slip, or is another event's. Of log sources whose records bring names of their
-//! own only some names are *common*: a name is doubted if it is nearly one of those. All others
-//! are open, and nothing is said of them.
+//! or because we make them ourselves (`fields/schema.rs`), and what pipelines add. A name that is
+//! not among them is a slip, or is another event's. Of log sources whose records bring names of
+//! their own only some names are *common*: a name is doubted if it is nearly one of those. All
+//! others are open, and nothing is said of them.
 //!
 //! A record keeps its own names beside those of Sigma, so a doubted name may yet match where a
 //! shipper added it. Names with a dot in them are those of a shipper and never doubted.
