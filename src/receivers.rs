@@ -147,7 +147,7 @@ pub async fn start(
     for prepared in prepared {
         list.push(match prepared {
             Prepared::Syslog(bound) => bound.start(&context)?,
-            Prepared::File(plan) => plan.start(positions, &context)?,
+            Prepared::File(plan) => plan.start(positions, &context).await?,
             Prepared::Stdin(options) => stdin::start(&options, &context)?,
         });
     }

@@ -85,14 +85,39 @@ fn split(text: &str) -> Option<Line<'_>> {
     }
     let before = &text[..open];
     let words = before.strip_suffix(' ')?;
+    let (virtual_host, client, user) = client(words)?;
+    Some(Line { before, virtual_host, client, user, date: &text[open + 1..] })
+}
+
+/// `[host:port] client ident user`, perhaps behind what a relay wrote before it.
+fn client(words: &str) -> Option<(Option<&str>, &str, &str)> {
+    // The last address that an identity and a user stand behind; both may be addresses, too.
+    let mut end = words.len();
+    for _ in 0..2 {
+        end = words[..end].rfind(' ')?;
+    }
+    let mut rest = &words[..end];
+    loop {
+        let (before, word) = rest.rsplit_once(' ').unwrap_or(("", rest));
+        if is_address(word) {
+            let (_ident, user) = words[rest.len() + 1..].split_once(' ')?;
+            let is_name = !before.is_empty() && !before.contains(' ') && !before.ends_with(':');
+            return Some((is_name.then_some(before), word, user));
+        }
+        if before.is_empty() {
+            break;
+        }
+        rest = before;
+    }
+    // A client that the server knows by name.
     let (first, rest) = words.split_once(' ')?;
     let (second, rest) = rest.split_once(' ')?;
-    let named = rest.split_once(' ').filter(|_| is_address(second) && !is_address(first));
-    let (virtual_host, client, user) = match named {
-        Some((_ident, user)) => (Some(first), second, user),
-        None => (None, first, rest),
-    };
-    Some(Line { before, virtual_host, client, user, date: &text[open + 1..] })
+    match rest.split_once(' ') {
+        None => Some((None, first, rest)),
+        Some(("-", user)) if second != "-" => Some((Some(first), second, user)),
+        Some(_) if second == "-" => Some((None, first, rest)),
+        Some(_) => None,
+    }
 }
 
 fn is_address(word: &str) -> bool {
@@ -207,6 +232,29 @@ mod tests {
         for (record, wanted) in cases {
             assert_eq!(shown(record), wanted, "{record}");
         }
+    }
+
+    #[test]
+    fn the_client_is_found_behind_what_a_relay_wrote_and_before_a_user_with_blanks() {
+        for (words, wanted) in [
+            ("web1 nginx: 10.0.0.17 - bob", "c-ip=10.0.0.17|cs-username=bob"),
+            ("web1 nginx - - - 10.0.0.17 - -", "c-ip=10.0.0.17"),
+            ("nginx: ::1 - eve", "c-ip=::1|cs-username=eve"),
+            ("10.0.0.7 - John Smith", "c-ip=10.0.0.7|cs-username=John Smith"),
+            (
+                "shop:8080 10.0.0.7 - John Smith",
+                "cs-host=shop|s-port=8080|c-ip=10.0.0.7|cs-username=John Smith",
+            ),
+            ("10.0.0.7 - 10.0.0.8", "c-ip=10.0.0.7|cs-username=10.0.0.8"),
+            ("laptop.lan - bob", "c-ip=laptop.lan|cs-username=bob"),
+            ("laptop.lan - bob b", "c-ip=laptop.lan|cs-username=bob b"),
+            ("shop laptop.lan - bob", "cs-host=shop|c-ip=laptop.lan|cs-username=bob"),
+        ] {
+            let line = format!(r#"{words} [10/Oct/2000:13:55:36 -0700] "-" 400 0"#);
+            assert_eq!(shown(&line), format!("{wanted}|sc-status=400|sc-bytes=0"), "{words}");
+        }
+        let (event, _) = one(r#"what an odd line [10/Oct/2000:13:55:36 -0700] "-" 400 0"#);
+        assert_eq!(event.format, Format::Plain);
     }
 
     #[test]

@@ -134,7 +134,10 @@ impl Fault {
 
 /// The name at most two edits (and less than half its length) from `given`; the nearest, then the
 /// first.
-fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    given: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     const GIVEN_MAX: usize = 64;
     if given.len() > GIVEN_MAX {
         return None;

@@ -12,6 +12,8 @@
 //! process creation in the Security log, `ProcessId` is the new process's as for Sysmon, and the
 //! creator's as the log has it.
 //!
+//! [`known`] says which fields records of a log source can have, where that can be said.
+//!
 //! Keywords are looked for in the whole record as it came, and in the texts of its fields.
 //!
 //! Nothing is allocated for a field once its name is known. State: names (at most [`NAMES_MAX`])
@@ -27,13 +29,16 @@ use super::record::{FieldValue, Record, Value};
 use crate::types::hash::Map;
 use crate::types::{Batch, Event, Format, Source, Text, event};
 
+pub mod known;
 pub mod pipeline;
 mod read;
+mod schema;
 #[cfg(test)]
 pub(super) mod tests;
 pub mod text;
 pub mod windows;
 
+pub use known::{Known, Missing};
 pub use pipeline::Pipeline;
 pub use read::parse;
 

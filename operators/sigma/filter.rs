@@ -7,11 +7,19 @@
 use std::sync::Arc;
 
 use super::condition::Condition;
-use super::detection::Detection;
+use super::detection::{Detection, Selection};
 use super::diagnose::{Fault, Gravity, Pos};
 use super::logsource::LogSource;
 use super::rule::{Meta, Rule, texts};
 use super::yaml::{Node, Yaml};
+
+/// What names of selections that filters add to rules begin with.
+const ADDED: &str = "filter ";
+
+/// Whether a filter added a selection to its rule.
+pub(crate) fn is_added(selection: &Selection) -> bool {
+    selection.name.starts_with(ADDED)
+}
 
 /// A filter document.
 #[derive(Clone, Debug)]
@@ -93,7 +101,7 @@ impl Filter {
         let offset = detection.selections.len();
         for selection in &self.detection.selections {
             let mut selection = selection.clone();
-            selection.name = format!("filter {number}: {}", selection.name);
+            selection.name = format!("{ADDED}{number}: {}", selection.name);
             detection.selections.push(selection);
         }
         let mine = self.detection.condition.shifted(offset);

@@ -6,7 +6,7 @@ mod bench_fields;
 mod corpus;
 mod language;
 mod random;
-mod shared;
+pub(super) mod shared;
 mod spec;
 
 use std::collections::BTreeMap;

@@ -156,6 +156,7 @@ pub struct RunArgs {
   seerflow-dataflow replay '/var/log/*.log' old/syslog.2.gz --workers 2
   zcat logs.gz | seerflow-dataflow replay - --json
   seerflow-dataflow replay day.log --alerts alerts.ndjson --events events.ndjson
+  seerflow-dataflow replay day.log --alerts - | jq .title
   seerflow-dataflow replay day.log --set 'rules.dirs=[./rules]' --fail-on high
   seerflow-dataflow replay ./seerflow-data --set detection.budget_per_million=5
 
@@ -168,10 +169,11 @@ pub struct ReplayArgs {
     /// folder of another run
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Writes the alerts there, one JSON object on a line, by epoch and id
+    /// Writes the alerts there, one JSON object on a line, by epoch and id; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub alerts: Option<PathBuf>,
-    /// Writes every event there, one JSON object on a line, in the order of the input
+    /// Writes every event there, one JSON object on a line, in the order of the input; `-` is
+    /// standard output
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
     /// Keeps the state in this folder, for `query` and `explain`
@@ -288,7 +290,7 @@ pub struct Reading {
     /// Prints one JSON object on a line
     #[arg(long)]
     pub json: bool,
-    /// From when on: `30m`, `1h`, `7d` ago, or `2026-11-22T13:38:00Z`
+    /// From when on: `30m`, `1h`, `7d` ago, `2026-11-22 13:38` in UTC, or `2026-11-22T13:38:00+02:00`
     #[arg(long, value_name = "TIME")]
     pub since: Option<TimeArgument>,
     /// Up to when
@@ -505,14 +507,16 @@ pub struct ExplainArgs {
   seerflow-dataflow validate -c seerflow.yaml
   seerflow-dataflow validate -c seerflow.yaml --print      every value, and where it comes from
   SEERFLOW__WORKERS=2 seerflow-dataflow validate --print --json
+  seerflow-dataflow validate -c seerflow.yaml --json | jq '.errors[].message'
 
 The exit code is 78 if something is wrong.")]
 pub struct ValidateArgs {
     /// Prints what is in effect, each value with where it comes from; secrets are not shown
     #[arg(long)]
     pub print: bool,
-    /// Prints it as one JSON object
-    #[arg(long, requires = "print")]
+    /// Prints one JSON object: what is in effect, or without --print what is wrong and what is to be
+    /// noted
+    #[arg(long)]
     pub json: bool,
 }
 

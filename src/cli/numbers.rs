@@ -65,7 +65,9 @@ pub fn moment(time: EventTime) -> String {
 
 /// Text that is neither a time ago nor a moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a time; write `30m`, `1h`, `7d`, or `2026-11-22T13:38:00Z`")]
+#[error(
+    "`{0}` is not a time; write `30m`, `1h`, `7d`, `2026-11-22 13:38` (UTC), or `2026-11-22T13:38:00+02:00`"
+)]
 pub struct TimeError(String);
 
 /// A time as `--since` and `--until` take it.
@@ -91,7 +93,8 @@ impl TimeArgument {
 impl std::str::FromStr for TimeArgument {
     type Err = TimeError;
 
-    /// Reads `90s`, `30m`, `1h`, `7d`, `2w`; RFC 3339; or a date, which is its start in UTC.
+    /// Reads `90s`, `30m`, `1h`, `7d`, `2w`; RFC 3339; the same without a zone, which is UTC; or a
+    /// date, which is its start in UTC.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
         ago(text)
@@ -125,7 +128,14 @@ fn rfc3339(text: &str) -> Option<EventTime> {
         let date = (i32::from(year), month.unsigned_abs().into(), day.unsigned_abs().into());
         return EventTime::from_civil(date, (0, 0, 0), 0);
     }
-    let moment: jiff::Timestamp = text.parse().ok()?;
+    let moment: jiff::Timestamp = match text.parse() {
+        Ok(moment) => moment,
+        // As the verbs write it.
+        Err(_) => {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            jiff::tz::Offset::UTC.to_timestamp(civil).ok()?
+        }
+    };
     i64::try_from(moment.as_nanosecond()).ok().map(EventTime)
 }
 
@@ -191,6 +201,10 @@ mod tests {
         assert_eq!(moment("1970-01-02"), Ok(86_400 * 1_000_000_000));
         assert_eq!(moment("1970-01-01T00:00:01.5Z"), Ok(1_500_000_000));
         assert_eq!(moment("1970-01-01T02:00:00+02:00"), Ok(0));
+        for so in ["1970-01-02 03:04:05", "1970-01-02T03:04:05", "1970-01-02 03:04:05Z"] {
+            assert_eq!(moment(so), Ok(97_445 * 1_000_000_000), "{so}");
+        }
+        assert_eq!(moment("1970-01-02 03:04"), Ok(97_440 * 1_000_000_000));
         for wrong in
             ["", "m", "-5m", "5", "5x", "tomorrow", "2026-02-30", "99999999999999999w", "é"]
         {

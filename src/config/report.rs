@@ -74,6 +74,31 @@ impl Problems {
         &self.problems
     }
 
+    /// All of it for programs: an object for each problem.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let one = |problem: &Problem| {
+            let (file, line, column) = match &problem.origin {
+                Origin::File(place) => (Some(&*self.file), Some(place.line), Some(place.column)),
+                _ => (None, None, None),
+            };
+            let origin = match &problem.origin {
+                Origin::File(_) => "file".to_owned(),
+                other => other.to_string(),
+            };
+            serde_json::json!({
+                "message": problem.title,
+                "origin": origin,
+                "file": file,
+                "line": line,
+                "column": column,
+                "label": Some(&problem.label).filter(|label| !label.is_empty()),
+                "help": problem.help,
+            })
+        };
+        self.problems.iter().map(one).collect()
+    }
+
     /// All of it as text, the last line being their number. With colours, or without.
     #[must_use]
     pub fn render(&self, colours: bool) -> String {

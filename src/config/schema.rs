@@ -119,7 +119,8 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Map(kind) => json!({ "type": "object", "additionalProperties": of_kind(*kind) }),
         Kind::Words(kind) => json!({
             "type": "object",
-            "propertyNames": { "pattern": r"^[\p{L}\p{N}_]+$" },
+            // Letters of all languages, digits and `_`; not every reader of schemas knows `\p`.
+            "propertyNames": { "pattern": r"^[^\s!-/:-@\[-\^`{-~]+$" },
             "additionalProperties": of_kind(*kind),
         }),
         Kind::Object(keys) => object(keys),

@@ -116,7 +116,7 @@ section! {
         /// Files to follow, as paths or patterns such as `/var/log/*.log`.
         file_paths: Vec<PathBuf> = Kind::List(&Kind::Path),
         /// Where a file that was never seen before is read from. Rotated files and files that
-        /// appear later are read from their start.
+        /// appear later, also while the program is not running, are read from their start.
         file_read_from: ReadFrom = Kind::Choice(&["end", "start"]),
         /// How often files are looked at where the system tells of no change, in milliseconds.
         file_poll_ms: u64 = Kind::Integer(10, 3_600_000),
@@ -341,7 +341,8 @@ section! {
         /// The folder for state, journal, events and alerts. One running program has it for itself.
         dir: PathBuf = Kind::Path,
         /// How much state is held in memory, in MiB. What has not been touched for longest is on
-        /// disk only. The answers do not depend on it.
+        /// disk only. The answers do not depend on it. Where millions of entities come and go at
+        /// once, more is faster.
         memory_mb: usize = Kind::Integer(16, 1 << 20),
         /// How often state is written down, in seconds. A restart works off the journal from there.
         checkpoint_interval_s: u64 = Kind::Integer(1, 3_600),

@@ -66,7 +66,7 @@ fn null_asks_for_the_default_in_every_layer() {
     let mut sources = sources("workers: 2\nalerting: {file_path: /a}\nstate:\n  memory_mb: ~\n");
     sources.flags = vec![Flag::set("workers=null"), Flag::set("alerting.file_path=")];
     let settings = load(&sources).unwrap().settings;
-    assert_eq!((settings.workers, settings.state.memory_mb), (1, 256));
+    assert_eq!((settings.workers, settings.state.memory_mb), (1, 64));
     assert_eq!(settings.alerting.file_path, None);
 }
 

@@ -6,7 +6,8 @@
 //!
 //! **Rotation by renaming.** The file under its new name is read to its end before the one that
 //! has its old name; it keeps its source's name. A file that no pattern names any more is watched
-//! for another [`Options::rotate_grace`], because its writer may not know yet.
+//! for another [`Options::rotate_grace`], because its writer may not know yet. One that was rotated
+//! while nobody looked is looked for in its folder at the next start, compressed or not.
 //!
 //! **Rotation by copying and truncating** loses what was written between our last read and the
 //! truncation, and nobody can say whether that was anything: it is counted as a possible gap.
@@ -21,6 +22,8 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use super::counters::Counters;
 use super::{Context, Receiver, StartError, spawn_thread};
@@ -41,6 +44,10 @@ pub use replay::{Outcome, Problem, Progress, ReplayError, ReplayOptions, read_al
 
 /// How many bytes one read brings.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// For how long a start waits until the files that are there have been looked at. Only a great many
+/// of them, or a file system that does not answer, take so long.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where to begin with a file that is there at the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +111,10 @@ impl Plan {
     }
 
     /// Starts to follow, behind what was read before.
-    pub(super) fn start(
+    ///
+    /// Comes back when it has looked at the files that are there, so that what is written from now
+    /// on is new, or after [`LOOK_WITHIN`].
+    pub(super) async fn start(
         self,
         positions: &[Position],
         context: &Context,
@@ -115,8 +125,11 @@ impl Plan {
             counters: counters.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
-        let follower = follow::Follower::new(self.options, self.patterns, positions.to_vec(), link);
+        let (looking, looked) = oneshot::channel();
+        let known = positions.to_vec();
+        let follower = follow::Follower::new(self.options, self.patterns, known, link, looking);
         let task = spawn_thread("file", move || follower.run())?;
+        tokio::time::timeout(LOOK_WITHIN, looked).await.ok();
         Ok(Receiver { name: "file", counters, bound: Vec::new(), tasks: vec![task] })
     }
 }

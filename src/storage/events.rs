@@ -107,13 +107,13 @@ impl Storage {
         self.inner.db.write_opt(batch, &options).map_err(|error| self.error(error))
     }
 
-    /// How many events each source of state counts, for `state info`: keys by kind of state.
-    pub fn state_sizes(&self) -> BTreeMap<char, u64> {
+    /// How many keys there are of each kind of state, of those whose value `counts`.
+    pub fn state_sizes(&self, counts: impl Fn(u8, &[u8]) -> bool) -> BTreeMap<char, u64> {
         let mut sizes = BTreeMap::new();
         for entry in self.inner.db.iterator_cf(self.inner.family(super::STATE), IteratorMode::Start)
         {
-            let Ok((key, _)) = entry else { break };
-            if let Some(kind) = key.first() {
+            let Ok((key, value)) = entry else { break };
+            if let Some(kind) = key.first().filter(|kind| counts(**kind, &value)) {
                 *sizes.entry(char::from(*kind)).or_default() += 1;
             }
         }

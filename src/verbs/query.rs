@@ -87,7 +87,7 @@ fn events(
     args: &EventsArgs,
     out: &mut Out,
 ) -> Result<Option<JournalError>, Failure> {
-    let range = Range::of(&args.reading);
+    let range = Range::of(&args.reading)?;
     let rule = args.rule.clone().map(RuleName);
     let mut alerted = BTreeSet::new();
     if rule.is_some() {
@@ -125,7 +125,7 @@ fn alerts(reading: &Reading, args: &AlertsArgs, out: &mut Out) -> Result<(), Fai
         level: args.level.map(Level::from),
         rule: args.rule.clone().map(RuleName),
         grep: Part::optional(args.grep.as_deref()),
-        ..AlertFilter::all(Range::of(&args.reading))
+        ..AlertFilter::all(Range::of(&args.reading)?)
     };
     let limit = if args.reading.limit == 0 { usize::MAX } else { args.reading.limit };
     let taken = taken_alerts(reading, &filter)?;
@@ -178,7 +178,7 @@ fn timeline(
     out: &mut Out,
 ) -> Result<Option<JournalError>, Failure> {
     let entity = Entity::of(&args.entity, args.kind)?;
-    let range = Range::of(&args.reading);
+    let range = Range::of(&args.reading)?;
     let shape = out.shape();
     let filter = AlertFilter {
         entity: Some(entity.clone()),

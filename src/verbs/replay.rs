@@ -1,7 +1,5 @@
 //! `replay`: takes finite logs through the whole engine and sums up.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,11 +23,14 @@ use crate::journal::{FIRST_EPOCH, Pace};
 use crate::outlets::Finite;
 use crate::receivers::file::{ReplayError, ReplayOptions, read_all};
 use crate::receivers::{Context, Counters, DeadLetters, Snapshot, file};
-use crate::render::Resolver;
 use crate::session::{Again, Plan, Session};
 use crate::summing::{Sum, summary};
 use crate::verbs::rules::counted;
 use crate::{retold, setup, verbs};
+
+mod output;
+
+use output::{EventFile, cannot_write, takes_stdout, write_alerts};
 
 /// Does it.
 ///
@@ -38,6 +39,7 @@ use crate::{retold, setup, verbs};
 pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     let loaded = configuration_of_rules(global, Vec::new())?;
     let settings = &loaded.settings;
+    let taken = takes_stdout(args)?;
     let _log = start_log(global, &loaded);
     verbs::end_on_panic();
     let started = Instant::now();
@@ -96,8 +98,9 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     });
     match args.json {
         true => print(&format!("{}\n", sum.to_json()))?,
-        false if !global.quiet => print(&sum.shown(Palette::stdout(global.color)).to_string())?,
-        false => {}
+        false if global.quiet => {}
+        false if taken => narrate(&sum.shown(Palette::stderr(global.color)).to_string()),
+        false => print(&sum.shown(Palette::stdout(global.color)).to_string())?,
     }
     if let Some(retold) = &retold {
         alerts = retold.iter().collect();
@@ -233,7 +236,7 @@ fn retell(
     }
     if let Some(path) = &args.events {
         let fail_write = |error| cannot_write(path, error);
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(fail_write)?);
+        let mut file = output::create(path).map_err(fail_write)?;
         if let Some(run) = &run {
             retold::events(settings, &storage, run, dictionary, &mut file).map_err(fail)?;
         }
@@ -259,59 +262,6 @@ pub(super) fn dictionary(
     let options = setup::detection(settings, 1).template;
     let read = bytes.and_then(|bytes| Dictionary::decode(&bytes, options).ok());
     Ok(read.unwrap_or_else(|| Dictionary::new(options)))
-}
-
-/// The file of events. It is written as the input is read, and gets its final templates at the
-/// end; until then it has another name, so that nobody takes it for whole.
-struct EventFile {
-    path: PathBuf,
-    part: PathBuf,
-    file: File,
-}
-
-impl EventFile {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|error| cannot_write(&part, error))?;
-        Ok(EventFile { path: path.to_owned(), part, file })
-    }
-
-    fn handle(&self) -> Result<File, Failure> {
-        Ok(self.file.try_clone()?)
-    }
-
-    fn finish(self, dictionary: &Dictionary) -> Result<(), Failure> {
-        let fail = |error| cannot_write(&self.path, error);
-        let mut from = BufReader::with_capacity(1 << 20, File::open(&self.part).map_err(fail)?);
-        let mut to = BufWriter::with_capacity(1 << 20, File::create(&self.path).map_err(fail)?);
-        let mut resolver = Resolver::new(dictionary);
-        let (mut line, mut out) = (Vec::new(), Vec::new());
-        while from.read_until(b'\n', &mut line).map_err(fail)? > 0 {
-            resolver.line(&line, &mut out);
-            to.write_all(&out).map_err(fail)?;
-            line.clear();
-            out.clear();
-        }
-        to.flush().map_err(fail)?;
-        std::fs::remove_file(&self.part).map_err(fail)
-    }
-}
-
-fn cannot_write(path: &Path, error: io::Error) -> Failure {
-    let what = format!("cannot write `{}`: {error}", path.display());
-    Failure::new(Exit::Io, what)
-}
-
-fn write_alerts(path: &Path, alerts: &[&Alert]) -> Result<(), Failure> {
-    let fail = |error| cannot_write(path, error);
-    let mut file = BufWriter::new(File::create(path).map_err(fail)?);
-    for alert in alerts {
-        serde_json::to_writer(&mut file, alert).map_err(|error| fail(error.into()))?;
-        file.write_all(b"\n").map_err(fail)?;
-    }
-    file.flush().map_err(fail)
 }
 
 /// A bar over the bytes of the input of which it was told what came of them.

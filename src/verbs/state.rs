@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use operators::entity::memory::profile;
+use operators::state::ENTITIES;
 use operators::types::EventTime;
 use serde_json::json;
 
@@ -81,7 +83,9 @@ fn look(dir: &Path, reading: &Reading) -> Result<Info, Failure> {
         Some(seq) => read_records(dir, &[seq]).map_err(journal_failure)?.pop(),
         None => None,
     };
-    let sizes = storage.state_sizes();
+    // What stands for the source of events that name nobody is no entity.
+    let is_entity = |value: &[u8]| profile(value).is_some_and(|profile| profile.kind.is_some());
+    let sizes = storage.state_sizes(|kind, value| kind != ENTITIES || is_entity(value));
     let of = |kind: u8| sizes.get(&char::from(kind)).copied().unwrap_or(0);
     Ok(Info {
         user: user(dir),
@@ -89,7 +93,7 @@ fn look(dir: &Path, reading: &Reading) -> Result<Info, Failure> {
         covered_until: covered.map(|record| record.received_at),
         journal: reading.journal()?,
         store_bytes: storage.bytes(),
-        entities: of(operators::state::ENTITIES),
+        entities: of(ENTITIES),
         incidents: of(operators::state::INCIDENTS),
         models: of(operators::state::MODELS),
         templates: reading.templates.len() as u64,

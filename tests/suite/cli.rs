@@ -159,7 +159,7 @@ fn validate_prints_what_is_in_effect_and_where_it_comes_from_but_no_secret() {
         "workers: 3                                   # --workers",
         "  dirs: [./a, ./b]                           # --set rules.dirs",
         "  cloud_api_key: '***'                       # seerflow.yaml:2:22; no effect yet",
-        "  memory_mb: 256                             # default",
+        "  memory_mb: 64                              # default",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
     }
@@ -291,4 +291,64 @@ fn a_compressed_file_that_is_not_read_is_named_with_its_kind_however_small() {
     let ended = folder.run(&["replay", "empty"]);
     assert_eq!(code(&ended), 66, "{}", stderr(&ended));
     assert!(stderr(&ended).contains("nor a folder that holds one"), "{}", stderr(&ended));
+}
+
+#[test]
+fn alerts_or_events_of_a_replay_can_go_to_standard_output_and_then_nothing_else_does() {
+    let folder = Folder::new("outputs");
+    let lines = |i: u32| format!("<34>Jul 11 12:00:00 h su[{i}]: FAILED su for root by mallory\n");
+    folder.file("day.log", (0..50).map(lines).collect::<String>());
+    let detection = "detection: {keywords: [mallory], condition: keywords}";
+    let rule = format!("title: Mallory\nlogsource: {{product: linux}}\n{detection}\nlevel: high\n");
+    folder.file("rule.yml", rule);
+    let rules = "rules.dirs=[rule.yml]";
+    for kept in [&[][..], &["--state", "st"]] {
+        let events = |to: &str| {
+            let mut args = vec!["replay", "day.log", "--events", to, "--set", rules];
+            args.extend(kept);
+            folder.run(&args)
+        };
+        let (to_file, printed) = (events("events.ndjson"), events("-"));
+        assert_eq!(code(&to_file), 0, "{}", stderr(&to_file));
+        assert_eq!(code(&printed), 0, "{}", stderr(&printed));
+        let file = fs::read_to_string(folder.0.join("events.ndjson")).unwrap();
+        assert_eq!(file.lines().count(), 50);
+        assert_eq!(stdout(&printed), file);
+        assert!(stdout(&to_file).contains("events"), "the summary: {}", stdout(&to_file));
+        assert!(stderr(&printed).contains("templates"), "the summary: {}", stderr(&printed));
+    }
+    let printed = folder.run(&["replay", "day.log", "--alerts", "-", "--set", rules, "-q"]);
+    let alert: serde_json::Value = serde_json::from_str(&stdout(&printed)).unwrap();
+    assert_eq!(alert["title"], "Mallory", "one line, one alert: {alert}");
+    assert!(!folder.0.join("-").exists() && !folder.0.join("-.part").exists());
+    let both = folder.run(&["replay", "day.log", "--alerts", "-", "--json"]);
+    assert_eq!(code(&both), 2, "{}", stderr(&both));
+    assert!(stderr(&both).contains("--alerts -, --json"), "{}", stderr(&both));
+    let nowhere = folder.run(&["replay", "day.log", "--events", "/dev/null"]);
+    assert_eq!(code(&nowhere), 0, "{}", stderr(&nowhere));
+}
+
+#[test]
+fn what_is_wrong_with_a_configuration_can_be_had_as_json() {
+    let folder = Folder::new("verdict");
+    folder.file("bad.yaml", "workers: x\ndetectoin: {}\n");
+    folder.file("good.yaml", "workers: 2\ncorrelation:\n  max_entities: 5\n");
+    let verdict = |file: &str| {
+        let ended = folder.run(&["validate", "-c", file, "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&stdout(&ended)).unwrap();
+        (code(&ended), told, stderr(&ended))
+    };
+    let (bad, told, said) = verdict("bad.yaml");
+    assert_eq!((bad, said.as_str()), (78, ""), "{told}");
+    assert_eq!(told["ok"], false);
+    let errors = told["errors"].as_array().unwrap();
+    let at: Vec<_> = errors.iter().map(|e| (e["line"].as_u64(), e["column"].as_u64())).collect();
+    assert_eq!(at, [(Some(1), Some(10)), (Some(2), Some(1))], "{told}");
+    assert!(errors[1].to_string().contains("detection"), "with a suggestion: {told}");
+    let (good, told, said) = verdict("good.yaml");
+    assert_eq!((good, said.as_str()), (0, ""), "{told}");
+    assert_eq!((&told["ok"], &told["errors"]), (&true.into(), &serde_json::json!([])));
+    let note = &told["notes"][0];
+    assert!(note["message"].as_str().unwrap().contains("max_entities"), "{told}");
+    assert_eq!(note["place"], "good.yaml:3:17");
 }

@@ -169,7 +169,11 @@ fn memory_stays_bounded_with_a_million_entities() {
     }
     file.flush().unwrap();
     let mut command = program();
-    command.arg("replay").arg(&log).args(["--json", "--state"]).arg(dir.path().join("state"));
+    command
+        .args(["replay", "--workers", "2"])
+        .arg(&log)
+        .args(["--json", "--state"])
+        .arg(dir.path().join("state"));
     let mut process = super::harness::Process::start(command, dir.path());
     let mut peak = 0;
     while process.is_running() {

@@ -441,6 +441,25 @@ fn a_run_whose_output_nobody_reads_any_more_stops_when_told_to_and_keeps_all() {
 }
 
 #[test]
+fn a_copy_of_a_followed_file_is_not_read_and_that_is_said() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let text: String = (0..100).map(|i| format!("line {i} of a file that was copied\n")).collect();
+    for name in ["a.log", "b.log"] {
+        fs::write(dir.path().join(name), &text).unwrap();
+    }
+    let paths = format!("receivers.file_paths=['{}/*.log']", dir.path().display());
+    let live = Live::start(&state, dir.path(), &[&paths, "receivers.file_read_from=start"]);
+    until("the copy is named", || live.process.stderr().contains("a copy of another"));
+    until("the file is read", || journaled(&state).len() >= 100);
+    let said = live.process.stderr();
+    let named = said.lines().find(|line| line.contains("a copy of another")).unwrap();
+    assert!(named.contains("/b.log") && named.contains("/a.log"), "{named}");
+    live.stop();
+    assert_eq!(journaled(&state).len(), 100);
+}
+
+#[test]
 fn a_run_that_would_receive_nothing_is_refused_and_told_which_keys_to_set() {
     let dir = folder();
     let mut command = program();

@@ -412,6 +412,23 @@ fn state_info_counts_what_is_there() {
 }
 
 #[test]
+fn a_time_is_taken_as_it_is_printed_and_nothing_lies_between_swapped_ones() {
+    let all = json(&["query", "events", "--limit", "0"]);
+    let printed = human(&["query", "events", "--limit", "1"]);
+    let time = &printed[..19];
+    assert_eq!(time.as_bytes()[10], b' ', "{printed}");
+    let zoned = format!("{}Z", time.replace(' ', "T"));
+    let until = |time: &str| json(&["query", "events", "--limit", "0", "--until", time]).len();
+    assert_eq!(until(time), until(&zoned));
+    assert!((1..=all.len()).contains(&until(time)));
+    let swapped = ["query", "events", "--since", "2026-01-02", "--until", "2026-01-01"];
+    let output = ask(&swapped);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("is after `--until`"), "{said}");
+}
+
+#[test]
 fn without_state_or_with_another_version_there_is_one_clear_line() {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("query-other");
     let _ = fs::remove_dir_all(&dir);

@@ -64,7 +64,8 @@ const CISCO: &[(&str, &str)] = &[
     ("HA_EM", "aaa"),
 ];
 
-fn source(written: &str) -> LogSource {
+/// A log source that is written as `category/product/service`.
+pub(super) fn source(written: &str) -> LogSource {
     let mut parts = written.split('/');
     let mut part = || parts.next().expect("three parts are written");
     LogSource::new(part(), part(), part())

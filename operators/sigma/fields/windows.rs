@@ -304,6 +304,30 @@ pub(super) fn log_sources() -> impl Iterator<Item = LogSource> {
     services.chain(categories).chain([service("")])
 }
 
+/// A row of [`CATEGORIES`] as others see it.
+pub(super) struct CategoryOf {
+    pub(super) service: &'static str,
+    pub(super) ids: &'static [i64],
+    pub(super) source: LogSource,
+    /// Names of data, and their second names.
+    pub(super) renamed: Vec<(&'static str, &'static str)>,
+}
+
+/// Which categories records of Windows can be of.
+pub(super) fn categories() -> impl Iterator<Item = CategoryOf> {
+    CATEGORIES.iter().map(|(service, ids, _, category, product, second)| CategoryOf {
+        service,
+        ids,
+        source: LogSource::new(category, product, ""),
+        renamed: second.iter().map(|(from, to, _)| (*from, *to)).collect(),
+    })
+}
+
+/// What a name that shippers have for a field of the header is called here.
+pub(super) fn header_name(name: &str) -> Option<&'static str> {
+    HEADER.iter().find(|(known, _)| *known == name).map(|(_, called)| *called)
+}
+
 /// The log source of a service of [`CHANNELS`]; of an unknown channel, that is Windows.
 fn service(name: &str) -> LogSource {
     match name {

@@ -79,7 +79,6 @@ pub(super) enum Known {
 pub(super) struct Ticket {
     scope: u32,
     hash: u64,
-    again: bool,
 }
 
 /// A value that is kept.
@@ -109,6 +108,8 @@ struct Track {
     /// The record that had the field last, and its only value if that is kept.
     record: u64,
     seat: Option<Held>,
+    /// Whether that record has several values of it.
+    several: bool,
     /// How many more values are not looked up.
     pause: u32,
     /// How long the next pause is.
@@ -169,7 +170,7 @@ impl Memory {
     pub(super) fn look(&mut self, scope: u32, field: FieldId, value: &str) -> (Known, bool) {
         let track = &mut self.tracks[field.index()];
         let again = track.record == self.record;
-        (track.record, track.seat) = (self.record, None);
+        (track.record, track.seat, track.several) = (self.record, None, again);
         if value.len() > VALUE_BYTES_MAX {
             return (Known::Nothing, again);
         }
@@ -202,7 +203,7 @@ impl Memory {
             return (Known::Nothing, again);
         }
         track.seen += 1;
-        (Known::Before(Ticket { scope, hash, again }), again)
+        (Known::Before(Ticket { scope, hash }), again)
     }
 
     /// Passes by a value that is not a text; whether the record has another one of the field.
@@ -210,7 +211,7 @@ impl Memory {
     pub(super) fn skip(&mut self, field: FieldId) -> bool {
         let track = &mut self.tracks[field.index()];
         let again = track.record == self.record;
-        (track.record, track.seat) = (self.record, None);
+        (track.record, track.seat, track.several) = (self.record, None, again);
         again
     }
 
@@ -228,7 +229,7 @@ impl Memory {
         if notes.len() > NOTES_MAX || value.len() > VALUE_BYTES_MAX {
             return;
         }
-        let Ticket { scope, hash, again } = ticket;
+        let Ticket { scope, hash } = ticket;
         let pair = hash as usize & (self.seats.len() - 2);
         let number = match (self.seats[pair].used, self.seats[pair + 1].used) {
             (true, false) => pair + 1,
@@ -242,7 +243,9 @@ impl Memory {
         (seat.len, seat.used) = (value.len() as u16, true);
         seat.takes = seat.takes.wrapping_add(1);
         let held = Held { number: number as u32, takes: seat.takes };
-        self.tracks[field.index()].seat = Some(held).filter(|_| !again);
+        // Others of the record may have been looked up since.
+        let track = &mut self.tracks[field.index()];
+        track.seat = Some(held).filter(|_| !track.several);
         seat.bytes.clear();
         seat.bytes.extend_from_slice(value.as_bytes());
         for note in notes {

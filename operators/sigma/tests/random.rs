@@ -231,10 +231,18 @@ fn what_is_remembered_of_values_changes_no_match() {
             let mut record = Record::new();
             for _ in 0..2 {
                 for (name, value) in &pool[random.below(pool.len())] {
-                    if let serde_json::Value::String(text) = value {
-                        record.push(&set, name, Value::Text(text));
-                    }
+                    let value = match value {
+                        serde_json::Value::String(text) => Value::Text(text),
+                        serde_json::Value::Bool(is) => Value::Bool(*is),
+                        serde_json::Value::Number(n) => Value::Int(n.as_i64().unwrap()),
+                        _ => Value::Null,
+                    };
+                    record.push(&set, name, value);
                 }
+            }
+            let message = &pool[random.below(pool.len())];
+            if let Some((_, serde_json::Value::String(text))) = message.first() {
+                record.set_message(text);
             }
             for product in ["any", "other"] {
                 if random.below(4) > 0 {

@@ -8,7 +8,7 @@ use super::super::*;
 
 /// The folder of shared data, or a line that says it is not there.
 #[expect(clippy::disallowed_methods, reason = "a test may ask where its data lies")]
-pub(super) fn shared(what: &str) -> Option<PathBuf> {
+pub(in crate::sigma) fn shared(what: &str) -> Option<PathBuf> {
     let named = std::env::var("SEERFLOW_SHARED").ok().map(PathBuf::from);
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
     let folder = named.unwrap_or_else(|| PathBuf::from(beside)).join("data/sigma");

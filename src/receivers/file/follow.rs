@@ -9,14 +9,22 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::oneshot;
 
 use super::super::counters::{Rarely, count};
-use super::content::{self, FINGERPRINT_BYTES, FromStart, Unpacked};
+use super::content::{self, FINGERPRINT_BYTES};
 use super::feed::{Link, Stopped};
 use super::pattern::{self, Pattern};
 use super::tail::{Inode, Kind, Left, Shape, Tail, Turn, shape};
 use super::{CHUNK_BYTES, Options, ReadFrom};
 use crate::intake::Position;
+
+mod moved;
+mod text;
+mod waiting;
+
+use text::Text;
+use waiting::Waiting;
 
 /// How many files are held open; beyond it those are closed that have been read to their end and
 /// were quiet longest. At no time are more than twice as many open.
@@ -39,12 +47,8 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 const SETTLED_BY_CLOCK: Duration = Duration::from_secs(60);
 /// Searching takes at most one part in so many of the time.
 const SEARCH_SHARE: u32 = 20;
-/// How many bytes of text are looked at to see what a file is.
-const HEAD_BYTES: usize = 4_096;
 /// No compressed file is smaller, and no smaller one tells what it is.
 const PACKED_BYTES_MIN: u64 = 4;
-/// How far a compressed file is decompressed to see whether it is a copy.
-const COMPARED_BYTES_MAX: u64 = 64 << 10;
 /// How far back the beginning of the last line is looked for, when reading begins at the end.
 const LAST_LINE_MAX: u64 = 1 << 20;
 
@@ -58,6 +62,10 @@ pub(super) struct Follower {
     names: BTreeMap<PathBuf, Inode>,
     /// Positions of an earlier run that belong to no file found so far.
     known: Vec<Position>,
+    /// For each pattern, whether one of those was named by it.
+    followed: Vec<bool>,
+    /// Files that have not begun.
+    waiting: BTreeMap<Inode, Waiting>,
     /// Files of this run that went away or were cut, the last ones.
     left: VecDeque<Left>,
     /// Compressed files that may still be growing.
@@ -68,6 +76,10 @@ pub(super) struct Follower {
     too_many: Rarely,
     /// Not all files that were there at the start have been looked at.
     first: bool,
+    /// Dropped when they have been.
+    looking: Option<oneshot::Sender<()>>,
+    /// Those that were rotated before the start have been looked for.
+    sought: bool,
     /// The last search was not finished, because too many files were open.
     interrupted: bool,
     next_search: Instant,
@@ -89,20 +101,29 @@ impl Follower {
         patterns: Vec<Pattern>,
         known: Vec<Position>,
         link: Link,
+        looking: oneshot::Sender<()>,
     ) -> Self {
+        let named = |pattern: &Pattern| {
+            known.iter().any(|position| pattern.names(Path::new(&position.path)))
+        };
+        let followed = patterns.iter().map(named).collect();
         Follower {
             options,
+            followed,
             patterns,
             link,
             tails: BTreeMap::new(),
             names: BTreeMap::new(),
             known,
+            waiting: BTreeMap::new(),
             left: VecDeque::new(),
             settling: BTreeMap::new(),
             refused: BTreeMap::new(),
             complaints: BTreeSet::new(),
             too_many: Rarely::new(),
             first: true,
+            looking: Some(looking),
+            sought: false,
             interrupted: false,
             next_search: Instant::now(),
             rested: Instant::now(),
@@ -128,9 +149,15 @@ impl Follower {
             self.rested = end + (end - now) * SEARCH_SHARE;
             self.next_search = self.rested.max(end + self.options.poll);
         }
+        if !self.first {
+            self.adopt_begun()?;
+        }
         if self.turns(buffer)? == Turn::End && !self.interrupted {
-            let wait = self.next_search.saturating_duration_since(Instant::now());
-            self.notices.wait(wait.min(LOOK_UP));
+            let next = match self.notices.has_names() {
+                true => self.rested,
+                false => self.next_search,
+            };
+            self.notices.wait(next.saturating_duration_since(Instant::now()).min(LOOK_UP));
         }
         Ok(())
     }
@@ -167,6 +194,10 @@ impl Follower {
 
     /// Looks what the patterns name now.
     fn search(&mut self, buffer: &mut [u8]) -> Result<(), Stopped> {
+        if self.names.is_empty() {
+            // What comes while the first search is under way calls for another.
+            self.watch();
+        }
         let mut found: BTreeMap<Inode, (PathBuf, usize, Metadata)> = BTreeMap::new();
         let mut names = BTreeMap::new();
         for (index, pattern) in self.patterns.iter().enumerate() {
@@ -182,13 +213,17 @@ impl Follower {
         }
         self.see_rotations(&names);
         self.names = names;
-        self.settling.retain(|inode, _| found.contains_key(inode));
+        self.see_waiting(&found);
+        self.settling
+            .retain(|inode, _| found.contains_key(inode) || self.waiting.contains_key(inode));
         self.refused.retain(|inode, _| found.contains_key(inode));
         self.close_quiet();
         self.interrupted = false;
         self.revisit(&found, buffer)?;
-        let mut new: Vec<_> =
-            found.into_iter().filter(|(inode, _)| !self.tails.contains_key(inode)).collect();
+        if !std::mem::replace(&mut self.sought, true) {
+            self.seek_moved(&found, buffer)?;
+        }
+        let mut new: Vec<_> = found.into_iter().filter(|(inode, _)| self.is_new(*inode)).collect();
         new.sort_by(|a, b| a.1.0.cmp(&b.1.0));
         let mut open = self.open_files();
         for (inode, (path, index, metadata)) in new {
@@ -216,13 +251,24 @@ impl Follower {
             }
         }
         self.first &= self.interrupted;
+        if !self.first {
+            self.looking = None;
+        }
+        self.watch();
+        Ok(())
+    }
+
+    fn watch(&mut self) {
         let roots = self.patterns.iter().map(|pattern| match pattern.is_path() {
             true => pattern.root().parent().unwrap_or(Path::new("/")),
             false => pattern.root(),
         });
         let folders = self.tails.values().filter_map(|tail| tail.path.parent());
         self.notices.watch(roots.chain(folders));
-        Ok(())
+    }
+
+    fn is_new(&self, inode: Inode) -> bool {
+        !self.tails.contains_key(&inode) && !self.waiting.contains_key(&inode)
     }
 
     fn see_rotations(&self, names: &BTreeMap<PathBuf, Inode>) {
@@ -294,6 +340,15 @@ impl Follower {
         }
     }
 
+    /// Whether what a file holds already is passed over. Not if a pattern that names it was followed
+    /// by a run before: then the file has come since.
+    fn begins_at_end(&self, path: &Path) -> bool {
+        let is_old = |(pattern, followed): (&Pattern, &bool)| *followed && pattern.names(path);
+        self.first
+            && self.options.read_from == ReadFrom::End
+            && !self.patterns.iter().zip(&self.followed).any(is_old)
+    }
+
     /// Begins to follow a file, if it is time for it.
     fn adopt(&mut self, path: PathBuf, file: File, metadata: &Metadata) -> Result<(), Stopped> {
         match self.try_adopt(&path, file, metadata) {
@@ -314,10 +369,12 @@ impl Follower {
         let inode = Inode::of(metadata);
         let text = Text::new(&file, metadata)?;
         let packed = text.packed.is_some();
-        let at_end = self.first && self.options.read_from == ReadFrom::End;
+        let at_end = self.begins_at_end(path);
         // What has not begun yet may turn out to be compressed.
         let tiny = text.len < PACKED_BYTES_MIN;
         if text.len == 0 || tiny && !at_end && !self.is_settled(inode, metadata) {
+            drop(text);
+            self.wait_for(inode, path.to_owned(), file);
             return Ok(Ok(()));
         }
         if packed && !at_end {
@@ -412,7 +469,10 @@ impl Follower {
             return Begin::At(Position { fingerprint, fingerprint_len, ..left.position.clone() });
         }
         match self.original_of(&fresh, text) {
-            Some(Original::Read) => Begin::NotNow,
+            Some(Original::Read(original)) => {
+                self.mention_copy(path, &original);
+                Begin::NotNow
+            }
             Some(Original::Left(left, watched)) => {
                 // A last line without an end goes on in the copy.
                 if let Some(inode) = watched.filter(|inode| self.tails[inode].is_within_line()) {
@@ -421,7 +481,7 @@ impl Follower {
                 let Position { path, offset, .. } = left;
                 Begin::At(Position { path, offset, ..fresh })
             }
-            None if self.first && self.options.read_from == ReadFrom::End => {
+            None if self.begins_at_end(path) => {
                 let offset = if packed { 0 } else { last_line(text.file, text.len) };
                 Begin::At(Position { offset, complete: packed, ..fresh })
             }
@@ -452,14 +512,14 @@ impl Follower {
                     return Some(Original::Left(left.position, Some(tail.inode)));
                 }
                 Some(_) => continue,
-                None if whole => return Some(Original::Read),
+                None if whole => return Some(Original::Read(tail.path.clone())),
                 None => {}
             }
             let Ok((original, metadata)) = pattern::open(&tail.path) else { continue };
             let Ok(original) = Text::new(&original, &metadata) else { continue };
             let at = left.read_to.min(text.comparable()).min(original.comparable());
             if original.before(at).is_some_and(|bytes| agrees(at, &bytes)) {
-                return Some(Original::Read);
+                return Some(Original::Read(tail.path.clone()));
             }
         }
         let left = |left: &&Left| alike(&left.position) && agrees(left.read_to, &left.recent);
@@ -502,62 +562,23 @@ impl Follower {
             self.complaints.insert(path);
         }
     }
+
+    /// Says that a file is not read because it is a copy; nobody would guess it.
+    fn mention_copy(&mut self, copy: &Path, original: &Path) {
+        if self.complaints.len() < COMPLAINTS_MAX && !self.complaints.contains(copy) {
+            let (path, original) = (copy.display(), original.display());
+            tracing::info!(receiver = "file", %path, %original, "file not read: a copy of another");
+            self.complaints.insert(copy.to_owned());
+        }
+    }
 }
 
 /// What a copy is a copy of.
 enum Original {
-    /// A file that is still there and read.
-    Read,
+    /// A file of this name that is still there and read.
+    Read(PathBuf),
     /// A file that is gone, read up to there; and which of those it is that we still watch.
     Left(Position, Option<Inode>),
-}
-
-/// The text of a file, compressed or not, at any place of it.
-struct Text<'a> {
-    file: &'a File,
-    len: u64,
-    /// The first bytes of the file, if it is compressed.
-    packed: Option<Vec<u8>>,
-    /// The first bytes of the text.
-    head: Vec<u8>,
-}
-
-impl<'a> Text<'a> {
-    /// Less head, or none, if the compression is broken.
-    fn new(file: &'a File, metadata: &Metadata) -> std::io::Result<Self> {
-        let mut head = vec![0; HEAD_BYTES];
-        let read = content::read_at(file, &mut head, 0)?;
-        head.truncate(read);
-        let text = Text { file, len: metadata.len(), packed: None, head };
-        if !content::is_packed(&text.head) {
-            return Ok(text);
-        }
-        let mut head = vec![0; HEAD_BYTES];
-        let text = Text { packed: Some(text.head), head: Vec::new(), ..text };
-        let read = text.unpacked().map_or(0, |mut unpacked| unpacked.read(&mut head).0);
-        head.truncate(read);
-        Ok(Text { head, ..text })
-    }
-
-    /// From the start, if it is compressed.
-    fn unpacked(&self) -> Option<Unpacked> {
-        let file = self.file.try_clone().ok()?;
-        Unpacked::new(self.packed.as_ref()?, FromStart::new(file))
-    }
-
-    /// The bytes before a place; `None` if the text is shorter.
-    fn before(&self, at: u64) -> Option<Vec<u8>> {
-        match self.packed {
-            Some(_) => self.unpacked()?.skip(at),
-            None if at <= self.len => content::before(self.file, at).ok(),
-            None => None,
-        }
-    }
-
-    /// Up to where it is cheap to compare, again and again.
-    fn comparable(&self) -> u64 {
-        if self.packed.is_some() { COMPARED_BYTES_MAX } else { self.len }
-    }
 }
 
 fn remember(all: &mut VecDeque<Left>, left: Left) {
@@ -615,6 +636,11 @@ impl Notices {
     /// Whether a name has come, gone or changed since this was last asked.
     fn names_changed(&self) -> bool {
         self.names.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there is something for [`names_changed`](Notices::names_changed) to tell.
+    fn has_names(&self) -> bool {
+        self.names.load(Ordering::Relaxed)
     }
 
     /// Watches these folders and no others.

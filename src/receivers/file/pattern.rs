@@ -96,6 +96,14 @@ impl Pattern {
         &self.root
     }
 
+    /// Whether it names this path, written as [`find`](Pattern::find) writes it.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        match &self.matcher {
+            Some(matcher) => matcher.is_match(path),
+            None => self.root == path,
+        }
+    }
+
     /// The paths that exist now, in the order of their names; folders are none of them.
     pub(super) fn find(&self) -> Vec<PathBuf> {
         let Some(matcher) = &self.matcher else {

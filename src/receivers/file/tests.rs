@@ -359,7 +359,8 @@ async fn reading_can_begin_at_the_end() {
     std::fs::write(rig.path("b.log.gz"), gzip("packed\n")).unwrap();
     let options = Options { read_from: ReadFrom::End, ..rig.options("*.log*") };
     rig.start(options.clone()).await;
-    rig.until(|c| c.files == 2).await;
+    // At once: what is there when the start is over has been looked at.
+    assert_eq!(rig.counted().files, 2);
     rig.append("a.log", "and ended after\n");
     rig.append("new.log", "from its start\n");
     let mut seen = rig.texts(2).await;
@@ -371,6 +372,103 @@ async fn reading_can_begin_at_the_end() {
     rig.start(options).await;
     assert_eq!(rig.texts(1).await, ["while down"]);
     rig.assert_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_before_a_rotation_while_nobody_looked_is_read() {
+    let pack = |name: &str, rig: &Rig| {
+        let packed = gzip(&std::fs::read_to_string(rig.path("a.log.1")).unwrap());
+        std::fs::write(rig.path(name), packed).unwrap();
+        std::fs::remove_file(rig.path("a.log.1")).unwrap();
+    };
+    for pattern in ["a.log", "*.log", "*"] {
+        for rotated in ["a.log.1", "a.log.1.gz", "a.log-20261122.gz", "a.log.copy"] {
+            for again in [true, false] {
+                let mut rig = Rig::new();
+                let options = rig.options(pattern);
+                let lines = lines("rotated", 0..553);
+                rig.start(options.clone()).await;
+                rig.append("a.log", &text(&lines[..500]));
+                assert_eq!(rig.texts(500).await, lines[..500]);
+                rig.running.take().unwrap().0.stop().await;
+                rig.append("a.log", &text(&lines[500..550]));
+                match rotated {
+                    "a.log.copy" => {
+                        std::fs::copy(rig.path("a.log"), rig.path(rotated)).unwrap();
+                        std::fs::write(rig.path("a.log"), "").unwrap();
+                    }
+                    _ => rig.rename("a.log", "a.log.1"),
+                }
+                if rotated.ends_with(".gz") {
+                    pack(rotated, &rig);
+                }
+                if again {
+                    rig.append("a.log", &text(&lines[550..]));
+                }
+                rig.start(options).await;
+                let expected = if again { &lines[500..] } else { &lines[500..550] };
+                let mut seen = rig.texts(expected.len()).await;
+                seen.sort();
+                assert_eq!(seen, expected, "{pattern} {rotated} {again}");
+                rig.assert_quiet().await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_while_nobody_looked_is_read_from_its_start_though_reading_began_at_the_end() {
+    for pattern in ["a.log", "*.log"] {
+        let mut rig = Rig::new();
+        rig.append("a.log", "old\n");
+        let options = Options { read_from: ReadFrom::End, ..rig.options(pattern) };
+        rig.start(options.clone()).await;
+        rig.append("a.log", "new\n");
+        assert_eq!(rig.texts(1).await, ["new"]);
+        rig.running.take().unwrap().0.stop().await;
+        rig.append("a.log", "last\n");
+        rig.rename("a.log", "a.log.1");
+        rig.append("a.log", "first\n");
+        rig.append("other.log", "old\n");
+        let mut paths = options.paths.clone();
+        if pattern == "a.log" {
+            paths.push(rig.path("other.log").to_string_lossy().into_owned());
+        }
+        rig.start(Options { paths, ..options }).await;
+        let expected: &[&str] = match pattern {
+            // It is named for the first time.
+            "a.log" => &["first", "last"],
+            _ => &["first", "last", "old"],
+        };
+        let mut seen = rig.texts(expected.len()).await;
+        seen.sort();
+        assert_eq!(seen, expected);
+        rig.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_made_before_it_is_written_to_is_read_at_once_and_whatever_its_name() {
+    for pattern in ["a.log", "*.log"] {
+        let mut rig = Rig::new();
+        // Nothing but the system's notices.
+        let poll = Duration::from_secs(3_600);
+        rig.start(Options { poll, ..rig.options(pattern) }).await;
+        for round in 0..8 {
+            let lines = lines(&format!("round {round}"), 0..20);
+            rig.append("a.log", "");
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            rig.append("a.log", &text(&lines));
+            if round % 2 == 0 {
+                assert_eq!(rig.texts(20).await, lines);
+                rig.rename("a.log", &format!("a.log.{round}"));
+            } else {
+                rig.rename("a.log", &format!("a.log.{round}"));
+                assert_eq!(rig.texts(20).await, lines);
+            }
+        }
+        rig.assert_quiet().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Why there is an alert: what was found, by whom, against which threshold, in which events.
 
 use operators::sigma::explain::KEYWORDS;
+use operators::types::finding::EVENTS_MAX;
 use operators::types::{Alert, EventTime};
 use serde_json::{Value, json};
 
@@ -202,6 +203,11 @@ fn human(alert: &Alert, history: &History, palette: Palette) -> String {
             account.line(palette.faint(gone));
         }
     }
+    if alert.events.len() >= EVENTS_MAX {
+        let kept =
+            format!("  an alert keeps the first {EVENTS_MAX}; `query timeline` has them all");
+        account.line(palette.faint(kept));
+    }
     if !context.is_empty() {
         let who = format!("{} {}", escape(&alert.entity.kind), escape(&alert.entity.value));
         account.heading(&format!("Before that, about {who}"));
@@ -216,7 +222,6 @@ fn human(alert: &Alert, history: &History, palette: Palette) -> String {
 fn what_matched(account: &mut Account, matched: &Value) {
     account.heading("What matched");
     let Some(parts) = matched.as_object() else { return };
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (name, part) in parts {
         match (name.as_str(), part) {
             ("tags", _) => {}
@@ -237,6 +242,19 @@ fn what_matched(account: &mut Account, matched: &Value) {
             }
             (name, part) => account.row(&escape(name), escape(&text(part))),
         }
+    }
+}
+
+/// A value as people write it.
+fn text(value: &Value) -> String {
+    let list = |parts: Vec<String>| parts.join(", ");
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => list(parts.iter().map(text).collect()),
+        Value::Object(parts) => {
+            list(parts.iter().map(|(name, part)| format!("{name} {}", text(part))).collect())
+        }
+        other => other.to_string(),
     }
 }
 

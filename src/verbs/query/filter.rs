@@ -22,12 +22,19 @@ pub(super) struct Range {
 
 impl Range {
     /// As `--since` and `--until` say.
-    pub(super) fn of(args: &ReadingArgs) -> Self {
+    ///
+    /// # Errors
+    /// If nothing can be between them.
+    pub(super) fn of(args: &ReadingArgs) -> Result<Self, Failure> {
         let now = wall_clock();
-        Range {
-            since: args.since.map_or(EventTime::MIN, |time| time.moment(now)),
-            until: args.until.map_or(EventTime::MAX, |time| time.moment(now)),
+        let since = args.since.map_or(EventTime::MIN, |time| time.moment(now));
+        let until = args.until.map_or(EventTime::MAX, |time| time.moment(now));
+        if since > until {
+            let (since, until) = (since.to_rfc3339(), until.to_rfc3339());
+            let error = format!("`--since` ({since}) is after `--until` ({until})");
+            return Err(Failure::new(Exit::Usage, error));
         }
+        Ok(Range { since, until })
     }
 
     /// Whether any moment of `[first, last]` is in it.

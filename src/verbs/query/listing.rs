@@ -30,7 +30,7 @@ pub(super) fn entities(
     args: &EntitiesArgs,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let range = Range::of(&args.reading);
+    let range = Range::of(&args.reading)?;
     let part = Part::optional(args.grep.as_deref());
     let wanted = args.entity.as_deref().map(|name| Entity::of(name, args.kind)).transpose()?;
     // What stands for the source of events that name nobody is no entity, but for who knows its id.
@@ -106,7 +106,7 @@ pub(super) fn templates(
     args: &TemplatesArgs,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let range = Range::of(&args.reading);
+    let range = Range::of(&args.reading)?;
     let part = Part::optional(args.grep.as_deref());
     let mut kept: Vec<&Template> = match &args.template {
         Some(text) => {

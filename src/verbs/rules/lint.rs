@@ -6,7 +6,8 @@ use operators::sigma::{Diagnostic, Gravity};
 use serde_json::json;
 
 use super::choice::Choice;
-use super::{counted, reach};
+use super::counted;
+use super::reach::{self, Finding};
 use crate::cli::args::{Global, RulesLintArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
@@ -29,12 +30,15 @@ pub(super) fn lint(global: &Global, args: &RulesLintArgs) -> Outcome {
     let started = Instant::now();
     let choice = Choice::of(&loaded.settings, &args.paths, Want::Rules)?;
     let took = started.elapsed();
-    let never = reach::never(&choice);
+    let found = reach::findings(&choice);
     let report = &choice.loaded.report;
-    let mut said: Vec<&Diagnostic> = report.diagnostics.iter().chain(&never).collect();
-    said.sort();
-    let mut counts = Counts { never: never.len() as u64, ..Counts::default() };
-    for diagnostic in &said {
+    let of_report = report.diagnostics.iter().map(|diagnostic| (diagnostic, None));
+    let of_reach = found.iter().map(|finding| (&finding.diagnostic, Some(finding)));
+    let mut said: Vec<(&Diagnostic, Option<&Finding>)> = of_report.chain(of_reach).collect();
+    said.sort_by_key(|(diagnostic, _)| *diagnostic);
+    let never = found.iter().filter(|finding| finding.diagnostic.code == reach::NEVER);
+    let mut counts = Counts { never: never.count() as u64, ..Counts::default() };
+    for (diagnostic, _) in &said {
         let count = match diagnostic.gravity {
             Gravity::Error => &mut counts.errors,
             Gravity::Warning => &mut counts.warnings,
@@ -52,10 +56,10 @@ pub(super) fn lint(global: &Global, args: &RulesLintArgs) -> Outcome {
         }
         text.push('\n');
     }
-    for diagnostic in said {
+    for (diagnostic, finding) in said {
         let note = diagnostic.gravity == Gravity::Note;
         match args.json {
-            true => text.push_str(&to_json(diagnostic)),
+            true => text.push_str(&to_json(diagnostic, finding)),
             false if note && global.verbose == 0 => continue,
             false => text.push_str(&shown(diagnostic, palette)),
         }
@@ -128,8 +132,8 @@ fn shown(diagnostic: &Diagnostic, palette: Palette) -> String {
     text
 }
 
-fn to_json(diagnostic: &Diagnostic) -> String {
-    let object = json!({
+fn to_json(diagnostic: &Diagnostic, finding: Option<&Finding>) -> String {
+    let mut object = json!({
         "type": "diagnostic",
         "file": &*diagnostic.file,
         "line": diagnostic.at.line,
@@ -140,5 +144,9 @@ fn to_json(diagnostic: &Diagnostic) -> String {
         "hint": diagnostic.hint,
         "rule": diagnostic.rule,
     });
+    if let Some(Finding { field: Some(field), suggestion, .. }) = finding {
+        object["field"] = json!(field);
+        object["suggestion"] = json!(suggestion);
+    }
     object.to_string()
 }

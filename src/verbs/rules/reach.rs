@@ -1,14 +1,16 @@
-//! Which rules can never fire here: records of their log source do not come about.
+//! Which rules can never fire here: records of their log source do not come about, or none of
+//! those has a field that they need.
 //!
 //! A rule applies to records that have one view with all that its log source names, and the views
 //! that records can have are known: those of the formats and programs that are built in, and of
-//! the pipelines in use. Fields are another matter: every log source can be had by records that
-//! name fields of their own, so that a field is missing for sure is never said.
+//! the pipelines in use. The fields are known for some of them ([`fields::known`]), and still a
+//! record may bring a field under the very name that the rule has; that is said with it.
 
 use std::sync::Arc;
 
 use operators::sigma::correlation::{Firing, Kind, Target};
-use operators::sigma::{Diagnostic, Gravity, LogSource, Pos, fields};
+use operators::sigma::fields::{Known, Missing};
+use operators::sigma::{Diagnostic, Gravity, LogSource, Meta, Pos, Rule, fields};
 
 use super::choice::{Choice, Item};
 use super::short;
@@ -16,18 +18,52 @@ use super::short;
 /// How many letters of a name may be wrong for it to be taken for another.
 const DISTANCE_MAX: usize = 2;
 
-/// A warning for each rule that is meant and can never fire.
-pub(super) fn never(choice: &Choice) -> Vec<Diagnostic> {
+/// What is said of a rule that can never fire.
+pub(super) const NEVER: &str = "never-fires";
+/// What is said of a field that no record here has.
+const UNKNOWN: &str = "unknown-field";
+/// How to have what no receiver yields.
+const WAY: &str = "a pipeline in `rules.pipelines` can yield it";
+
+/// Something that a rule asks for in vain.
+pub(super) struct Finding {
+    pub(super) diagnostic: Diagnostic,
+    /// The field, if it is one.
+    pub(super) field: Option<String>,
+    /// What was perhaps meant in its place.
+    pub(super) suggestion: Option<String>,
+}
+
+/// What is known of a rule.
+struct Reach {
+    /// Whether records of its log source come about.
+    is_yielded: bool,
+    missing: Vec<Missing>,
+}
+
+impl Reach {
+    fn never(&self) -> bool {
+        !self.is_yielded || self.missing.iter().any(|one| one.vital)
+    }
+}
+
+/// A warning for each rule that is meant and can never fire, and for each field that rules ask for
+/// in vain; the one or the other, not both for one field.
+pub(super) fn findings(choice: &Choice) -> Vec<Finding> {
     let active = &choice.loaded.active;
-    let known = fields::log_sources(&active.pipelines);
-    let yields = |source: &LogSource| known.iter().any(|view| source.covers(view));
+    let sources = fields::log_sources(&active.pipelines);
+    let known = Known::new(&active.pipelines);
     let set = &active.rules;
-    let rules: Vec<bool> = set.rules().iter().map(|rule| !yields(&rule.logsource)).collect();
+    let reach = |rule: &Rule| Reach {
+        is_yielded: sources.iter().any(|view| rule.logsource.covers(view)),
+        missing: known.missing(rule),
+    };
+    let rules: Vec<Reach> = set.rules().iter().map(reach).collect();
     let mut correlations: Vec<bool> = Vec::with_capacity(set.correlations().len());
     for resolved in set.correlations() {
         let correlation = &resolved.correlation;
         let mut dead = resolved.targets.iter().map(|target| match target {
-            Target::Rule(index) => rules[*index as usize],
+            Target::Rule(index) => rules[*index as usize].never(),
             // Each follows those that it refers to.
             Target::Correlation(index) => correlations[*index as usize],
         });
@@ -42,38 +78,87 @@ pub(super) fn never(choice: &Choice) -> Vec<Diagnostic> {
     let mut said = Vec::new();
     for item in choice.items() {
         let meta = item.meta();
-        let (at, reason, hint) = match item {
-            Item::Rule(index, rule) if rules[index.0 as usize] => {
+        match item {
+            Item::Rule(index, rule) => {
+                let Reach { is_yielded, missing } = &rules[index.0 as usize];
                 let source = &rule.logsource;
+                if *is_yielded {
+                    said.extend(of_fields(rule, missing));
+                    continue;
+                }
                 let reason = format!(
                     "it can never fire here: no receiver and no pipeline yields records of \
                      `{source}`"
                 );
-                (place(choice, item, "logsource"), reason, hint(source, &known))
+                let at = place(choice, item, "logsource");
+                said.push(finding(meta, at, NEVER, reason, Some(hint(source, &sources))));
             }
             Item::Correlation(resolved) => {
                 let all = set.correlations();
                 let index = all.iter().position(|other| std::ptr::eq(other, resolved));
-                if !index.is_some_and(|index| correlations[index]) {
-                    continue;
+                if index.is_some_and(|index| correlations[index]) {
+                    let reason = "it can never fire here: rules that it needs can not".to_owned();
+                    let at = place(choice, item, "correlation");
+                    said.push(finding(meta, at, NEVER, reason, None));
                 }
-                let reason = "it can never fire here: rules that it needs can not".to_owned();
-                (place(choice, item, "correlation"), reason, None)
             }
-            Item::Rule(..) => continue,
-        };
-        said.push(Diagnostic {
-            file: Arc::clone(&meta.file),
-            at,
-            gravity: Gravity::Warning,
-            code: "never-fires",
-            reason,
-            hint,
-            rule: Some(meta.title.clone()),
-            retired: false,
-        });
+        }
     }
     said
+}
+
+fn finding(
+    meta: &Meta,
+    at: Pos,
+    code: &'static str,
+    reason: String,
+    hint: Option<String>,
+) -> Finding {
+    let diagnostic = Diagnostic {
+        file: Arc::clone(&meta.file),
+        at,
+        gravity: Gravity::Warning,
+        code,
+        reason,
+        hint,
+        rule: Some(meta.title.clone()),
+        retired: false,
+    };
+    Finding { diagnostic, field: None, suggestion: None }
+}
+
+/// What there is to say of fields that a rule asks for in vain. That it can never fire is said
+/// once.
+fn of_fields(rule: &Rule, missing: &[Missing]) -> Vec<Finding> {
+    let mut said_never = false;
+    let say = |one: &Missing| {
+        let (field, source) = (&one.field, short(&rule.logsource));
+        let never = one.vital && !said_never;
+        said_never |= never;
+        let (code, reason) = match never {
+            true => (
+                NEVER,
+                format!(
+                    "it can never fire here, unless records bring field `{field}` under this very \
+                     name: no receiver and no pipeline yields it for `{source}`"
+                ),
+            ),
+            false => (
+                UNKNOWN,
+                format!("field `{field}` of `{source}` is yielded by no receiver or pipeline here"),
+            ),
+        };
+        let hint = match &one.suggestion {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => WAY.to_owned(),
+        };
+        Finding {
+            field: Some(field.clone()),
+            suggestion: one.suggestion.clone(),
+            ..finding(&rule.meta, one.at, code, reason, Some(hint))
+        }
+    };
+    missing.iter().map(say).collect()
 }
 
 /// Where a key of a document stands; the document itself if it is not on a line of its own.
@@ -90,13 +175,12 @@ fn place(choice: &Choice, item: Item<'_>, key: &str) -> Pos {
 }
 
 /// What would have been right, or how to make it so.
-fn hint(source: &LogSource, known: &[LogSource]) -> Option<String> {
-    let way = "a pipeline in `rules.pipelines` can yield it";
-    Some(match nearest(source, known) {
+fn hint(source: &LogSource, known: &[LogSource]) -> String {
+    match nearest(source, known) {
         Some((near, true)) => format!("did you mean `{near}`?"),
-        Some((near, false)) => format!("the nearest is `{}`; {way}", short(near)),
-        None => way.to_owned(),
-    })
+        Some((near, false)) => format!("the nearest is `{}`; {WAY}", short(near)),
+        None => WAY.to_owned(),
+    }
 }
 
 /// The log source that is most like another, and whether that may be a slip of the pen.

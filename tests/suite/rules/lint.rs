@@ -53,6 +53,119 @@ fn lint_says_what_can_never_fire_here_and_what_was_perhaps_meant() {
     );
 }
 
+/// Rules for processes of Windows: one that needs a field that there is not, one that has another
+/// choice, one that only leaves out by it, and a correlation of the first.
+const FIELDS: &str = "\
+title: Needs It
+id: 5f0b9ad8-7f8b-4c41-8a06-0a4bb9f1d1c1
+name: needs_it
+logsource: {product: windows, category: process_creation}
+detection:
+  a:
+    Imagee|endswith: '\\a.exe'
+    GrandParentImage: x
+  condition: a
+---
+title: Has A Choice
+id: 5f0b9ad8-7f8b-4c41-8a06-0a4bb9f1d1c2
+logsource: {product: windows, category: process_creation}
+detection:
+  a:
+    - CommandLine: x
+    - commandline: x
+  condition: a
+---
+title: Leaves Out
+id: 5f0b9ad8-7f8b-4c41-8a06-0a4bb9f1d1c3
+logsource: {product: linux, service: sudo}
+detection:
+  a: {COMMAND: x}
+  not_these: {NoSuchField: y}
+  condition: a and not not_these
+---
+title: Much Of It
+id: 5f0b9ad8-7f8b-4c41-8a06-0a4bb9f1d1c4
+correlation:
+  type: event_count
+  rules: [needs_it]
+  group-by: [User]
+  timespan: 10m
+  condition: {gte: 5}
+";
+
+#[test]
+fn lint_says_which_fields_no_record_here_has_and_whether_the_rule_needs_them() {
+    let dir = harness::folder();
+    fs::write(dir.path().join("r.yml"), FIELDS).unwrap();
+    let found = objects(dir.path(), &["rules", "lint", "r.yml"], 0);
+    let doubts = |found: &[Value]| -> Vec<String> {
+        let said = found.iter().filter(|said| said["gravity"] == "warning");
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let shown = said.map(|said| {
+            let (field, name) = (text(&said["field"]), text(&said["suggestion"]));
+            let code = text(&said["code"]);
+            format!("{}:{} {code} {field} {name}", said["line"], said["column"])
+        });
+        shown.collect()
+    };
+    let choice = "17:7 unknown-field commandline CommandLine";
+    let left_out = "25:15 unknown-field NoSuchField -";
+    let grand = "8:5 unknown-field GrandParentImage -";
+    let wanted = ["7:5 never-fires Imagee Image", grand, choice, left_out];
+    let much = "30:1 never-fires - -";
+    assert_eq!(doubts(&found), [&wanted[..], &[much]].concat());
+    assert_eq!(found.last().unwrap()["never_fire"], 2);
+    let text = said(dir.path(), &["rules", "lint", "r.yml"], 0);
+    for line in [
+        "r.yml:7:5: warning[never-fires]: it can never fire here, unless records bring field \
+         `Imagee` under this very name: no receiver and no pipeline yields it for \
+         `windows/process_creation`\n  hint: did you mean `Image`?\n",
+        "r.yml:17:7: warning[unknown-field]: field `commandline` of `windows/process_creation` is \
+         yielded by no receiver or pipeline here\n  hint: did you mean `CommandLine`?\n",
+        "r.yml:25:15: warning[unknown-field]: field `NoSuchField` of `linux/sudo` is yielded by no \
+         receiver or pipeline here\n  hint: a pipeline in `rules.pipelines` can yield it\n",
+        "5 warnings, 2 can never fire here;",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    // A pipeline yields them.
+    let pipeline = "name: p\nmatch: {format: json, fields: {kind: start}}\nlogsources:\n  \
+                    - {product: windows, category: process_creation}\nfields:\n  \
+                    program: Imagee\n  elder: GrandParentImage\n";
+    fs::write(dir.path().join("p.yaml"), pipeline).unwrap();
+    let set = ["rules", "lint", "r.yml", "--set", "rules.pipelines=[p.yaml]"];
+    let found = objects(dir.path(), &set, 0);
+    assert_eq!(doubts(&found), [choice, left_out]);
+    assert_eq!(found.last().unwrap()["never_fire"], 0);
+}
+
+#[test]
+fn no_rule_that_comes_with_the_program_asks_for_a_field_in_vain() {
+    let dir = harness::folder();
+    let found = objects(dir.path(), &["rules", "lint"], 0);
+    let in_vain = |said: &&Value| said["code"] == "never-fires" || said["code"] == "unknown-field";
+    assert_eq!(found.iter().filter(in_vain).collect::<Vec<_>>(), [] as [&Value; 0]);
+    assert!(found.last().unwrap()["rules"].as_u64().unwrap() > 50);
+}
+
+/// Fields of the corpus that no record has here, each looked up in the schema of its event.
+const IN_VAIN: [&str; 14] = [
+    "windows/create_remote_thread SourceCommandLine",
+    "windows/create_remote_thread SourceParentImage",
+    "windows/create_remote_thread TargetParentProcessId",
+    "windows/file_event CommandLine",
+    "windows/file_event FileMagicBytes",
+    "windows/file_event FileName",
+    "windows/file_event IntegrityLevel",
+    "windows/file_event ParentCommandLine",
+    "windows/file_event ParentImage",
+    "windows/image_load CommandLine",
+    "windows/network_connection CommandLine",
+    "windows/network_connection ParentImage",
+    "windows/process_access SourceCommandLine",
+    "windows/process_creation GrandParentImage",
+];
+
 #[test]
 fn lint_takes_what_a_correlation_refers_to_from_the_configuration() {
     let dir = folder();
@@ -85,6 +198,21 @@ fn every_active_rule_of_the_corpus_loads_or_is_refused_for_want_of_a_value_and_s
     // The machine may be busy; alone it takes a fraction of this.
     assert!(summary["seconds"].as_f64().unwrap() < 3.0, "{summary}");
     println!("{summary}");
+
+    let in_vain: BTreeSet<String> = found
+        .iter()
+        .filter_map(|said| {
+            let (_, rest) = said["reason"].as_str()?.split_once("windows/")?;
+            let source = rest.split('`').next()?;
+            Some(format!("windows/{source} {}", said["field"].as_str()?))
+        })
+        .collect();
+    assert_eq!(in_vain, IN_VAIN.map(str::to_owned).into());
+    let of_fields = found.iter().filter(|said| said["field"].is_string()).count();
+    let of_windows = found.iter().filter(|said| {
+        said["field"].is_string() && said["reason"].as_str().unwrap().contains("`windows/")
+    });
+    assert_eq!(of_fields, of_windows.count(), "others ask for nothing in vain");
 
     // What has been seen to fire is not said to be unable to.
     let listed = objects(dir.path(), &["rules", "list", &corpus.to_string_lossy()], 0);
