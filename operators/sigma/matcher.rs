@@ -1,9 +1,10 @@
 //! Matching one record after the other.
 //!
 //! For a record: its views say which rules apply, and which fields those rules' guards are about.
-//! The values of these fields are folded and scanned once; each bit that is hit wakes the rules it
-//! guards; their programs run over the bits, scanning further fields and running late tests only
-//! when they get there. Nothing is allocated but for rules that match.
+//! The values of these fields are folded and scanned once, or looked up if they came before
+//! ([`memory`]); each bit that is hit wakes the rules it guards; their programs run over the bits,
+//! scanning further fields and running late tests only when they get there. Nothing is allocated
+//! but for rules that match.
 
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use super::regex::Regex;
 use super::scan::{Fields, Mark, PASSED, Passed, Scan};
 use crate::types::hash::Map;
 
+mod memory;
 mod texts;
 
+use memory::{Known, Memory, Note, Ticket};
 use texts::{Texts, text};
 
 /// The most sets of views that a matcher remembers; beyond, it forgets all of them.
@@ -53,6 +56,14 @@ impl Matcher {
             routes: Routes::default(),
             scratch: Scratch::new(rules),
         }
+    }
+
+    /// One that remembers no more than so many values; powers of two.
+    #[cfg(test)]
+    pub(super) fn with_memory(rules: &Arc<RuleSet>, values: usize, once: usize) -> Self {
+        let mut matcher = Matcher::new(rules);
+        matcher.scratch.memory = Memory::with_room(rules.field_count(), values, once);
+        matcher
     }
 
     /// The rule set.
@@ -96,6 +107,9 @@ struct Route {
     keywords: Vec<Scan>,
     /// Rules without a guard.
     always: Vec<u32>,
+    /// Stands for what follows from a value under this route; 0 if that is what its field's scan
+    /// says, as under all others without keywords.
+    scope: u32,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +117,8 @@ struct Routes {
     routes: Vec<Route>,
     known: Map<Vec<View>, usize>,
     last: Option<(Vec<View>, usize)>,
+    /// How many routes there have ever been.
+    made: u32,
 }
 
 impl Routes {
@@ -123,7 +139,8 @@ impl Routes {
                     self.routes.clear();
                     self.known.clear();
                 }
-                self.routes.push(Route::new(rules, views));
+                self.made = self.made.checked_add(1).expect("it would take years");
+                self.routes.push(Route::new(rules, views, self.made));
                 self.known.insert(views.to_vec(), self.routes.len() - 1);
                 self.routes.len() - 1
             }
@@ -141,7 +158,7 @@ impl Routes {
 }
 
 impl Route {
-    fn new(rules: &RuleSet, views: &[View]) -> Self {
+    fn new(rules: &RuleSet, views: &[View], number: u32) -> Self {
         let satisfied = rules.satisfied(views);
         let mut route = Route {
             idle: true,
@@ -149,6 +166,7 @@ impl Route {
             fields: Fields::none(rules.field_count()),
             keywords: Vec::new(),
             always: Vec::new(),
+            scope: 0,
         };
         for (rule, source) in rules.sources.iter().enumerate() {
             if !satisfied[usize::from(*source)] {
@@ -166,6 +184,7 @@ impl Route {
         route.keywords = rules.keyword_scans(applies);
         if !route.keywords.is_empty() {
             FieldId::ALL_KEYWORDS.iter().for_each(|field| route.fields.add(*field));
+            route.scope = number;
         }
         route
     }
@@ -187,6 +206,12 @@ struct Scratch {
     /// For each late test what came out, and which ones were run.
     late: Vec<Outcome>,
     late_list: Vec<u32>,
+    /// What follows from values that came before.
+    memory: Memory,
+    /// Room for what follows from one more.
+    notes: Vec<Note>,
+    /// Values of the record that are to be remembered.
+    fresh: Vec<Fresh>,
     /// Each worker has its own copies: their caches are not to be fought over.
     regexes: Vec<Regex>,
     texts: Texts,
@@ -195,11 +220,28 @@ struct Scratch {
     counters: Counters,
 }
 
+/// A value that is to be remembered.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    /// Its place among the record's fields.
+    value: u32,
+    /// The number of its folded text.
+    text: u32,
+    ticket: Ticket,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Unknown,
     Holds,
     Fails,
+}
+
+impl Outcome {
+    #[inline]
+    fn of(holds: bool) -> Self {
+        if holds { Outcome::Holds } else { Outcome::Fails }
+    }
 }
 
 /// Sets a bit, and the lists that it is a member of; notes those that wake rules.
@@ -250,6 +292,9 @@ impl Scratch {
             woken_list: Vec::new(),
             late: vec![Outcome::Unknown; rules.lates.len()],
             late_list: Vec::new(),
+            memory: Memory::new(rules.field_count()),
+            notes: Vec::new(),
+            fresh: Vec::new(),
             regexes: rules.regexes.clone(),
             texts: Texts::new(rules.field_count()),
             digits: String::new(),
@@ -304,39 +349,156 @@ impl Scratch {
         }
     }
 
-    /// Scans what guards are about: each value once, and all texts in one piece for keywords.
+    /// Scans what guards are about: each value once, and texts in one piece for keywords.
     fn scan_guards(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
         self.scanned.0.clone_from(&route.fields.0);
         self.texts.begin(&route.fields);
+        self.memory.begin();
         let keywords = !route.keywords.is_empty();
         if keywords {
-            self.texts.fold_keywords(record);
-            for text in 0..self.texts.len() {
-                self.scan_if(rules, route, text);
-            }
-            for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
-                self.scan_keywords(rules, scan);
-            }
+            self.scan_all_texts(rules, route, record);
         }
         for field in &record.fields {
-            let folded = keywords && matches!(field.value, Value::Text(_));
-            if !folded && route.fields.has(field.id) {
-                let text = self.texts.fold(field.id, &field.value);
-                text.into_iter().for_each(|text| self.scan_if(rules, route, text));
+            let done = keywords && matches!(field.value, Value::Text(_));
+            if !done && route.fields.has(field.id) {
+                self.scan_value(rules, field.id, &field.value);
             }
         }
     }
 
-    /// Scans a text for guards if it is of a field that they are about.
+    /// Scans all texts of a record, for guards and for keywords, but for those of which it is
+    /// remembered what follows.
+    fn scan_all_texts(&mut self, rules: &RuleSet, route: &Route, record: &Record<'_>) {
+        self.fresh.clear();
+        for (value, own) in (0u32..).zip(&record.fields) {
+            let Value::Text(text) = own.value else { continue };
+            let mut ticket = None;
+            if route.fields.has(own.id) {
+                let (known, again) = self.memory.look(route.scope, own.id, text);
+                if again {
+                    self.doubt(rules, own.id);
+                }
+                match known {
+                    Known::Here(number) => {
+                        self.set_known(own.id, number, again);
+                        continue;
+                    }
+                    Known::Before(before) => ticket = Some(before),
+                    Known::Nothing => {}
+                }
+            }
+            let text = self.texts.push_to_piece(own.id, text) as u32;
+            self.fresh.extend(ticket.map(|ticket| Fresh { value, text, ticket }));
+        }
+        if !record.message.is_empty() {
+            self.texts.push_to_piece(FieldId::UNKNOWN, record.message);
+        }
+        self.texts.fold_piece();
+        for text in 0..self.texts.len() {
+            let field = self.texts.get(text).0;
+            if route.fields.has(field) {
+                self.scan_text(rules, field, text);
+            }
+        }
+        for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
+            self.scan_keywords(rules, scan);
+        }
+        for at in 0..self.fresh.len() {
+            let Fresh { value, text, ticket } = self.fresh[at];
+            let own = &record.fields[value as usize];
+            let Value::Text(value) = own.value else { unreachable!("only texts have tickets") };
+            self.remember(rules, &route.keywords, own.id, value, text as usize, ticket);
+        }
+    }
+
+    /// Sets what follows from a value, by scan or from memory.
+    fn scan_value(&mut self, rules: &RuleSet, field: FieldId, value: &Value<'_>) {
+        let (known, again) = match value {
+            Value::Text(text) => self.memory.look(0, field, text),
+            _ => (Known::Nothing, self.memory.skip(field)),
+        };
+        if again {
+            self.doubt(rules, field);
+        }
+        if let Known::Here(number) = known {
+            return self.set_known(field, number, again);
+        }
+        let Some(text) = self.texts.fold(field, value) else { return };
+        self.scan_text(rules, field, text);
+        if let (Known::Before(ticket), Value::Text(value)) = (known, value) {
+            self.remember(rules, &[], field, value, text, ticket);
+        }
+    }
+
+    /// Sets what is known to follow from a value. `again` if the record has another one of the
+    /// field, in which late tests may find what they do not find in this one.
     #[inline]
-    fn scan_if(&mut self, rules: &RuleSet, route: &Route, text: usize) {
-        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        let (field, text) = self.texts.get(text);
-        if route.fields.has(field) {
-            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
-                set_mark(rules, bits, set, waking, mark);
+    fn set_known(&mut self, field: FieldId, number: u32, again: bool) {
+        self.texts.miss(field);
+        for note in self.memory.notes(number) {
+            match note {
+                Note::Set(bit, wakes) => {
+                    if set_bit(&mut self.bits, &mut self.set, bit) && wakes {
+                        self.waking.push(bit);
+                    }
+                }
+                Note::Late(late, holds) if holds || !again => {
+                    self.late[late as usize] = Outcome::of(holds);
+                    self.late_list.push(late);
+                }
+                Note::Late(..) => {}
+            }
+        }
+    }
+
+    /// Keeps what follows from a value that is likely to come again.
+    #[cold]
+    fn remember(
+        &mut self,
+        rules: &RuleSet,
+        keywords: &[Scan],
+        field: FieldId,
+        value: &str,
+        text: usize,
+        ticket: Ticket,
+    ) {
+        let notes = &mut self.notes;
+        notes.clear();
+        let folded = self.texts.get(text).1;
+        for scan in std::iter::once(&rules.scans[field.index()]).chain(keywords) {
+            scan.scan(folded, &mut self.passed, |mark| {
+                notes.push(Note::Set(mark.bit(), mark.wakes()));
+                if mark.is_listed() {
+                    let lists = rules.member_of.row(mark.bit() as usize);
+                    notes.extend(
+                        lists.iter().map(|list| {
+                            Note::Set(*list, !rules.wakes.row(*list as usize).is_empty())
+                        }),
+                    );
+                }
             });
         }
+        self.memory.enter(field, value, ticket, notes);
+    }
+
+    /// Forgets what late tests do not find in the values of a field so far, now that it has more.
+    #[cold]
+    fn doubt(&mut self, rules: &RuleSet, field: FieldId) {
+        for late in &self.late_list {
+            let outcome = &mut self.late[*late as usize];
+            if *outcome == Outcome::Fails && rules.lates[*late as usize].field == field {
+                *outcome = Outcome::Unknown;
+            }
+        }
+    }
+
+    /// Scans a folded text of a field.
+    #[inline]
+    fn scan_text(&mut self, rules: &RuleSet, field: FieldId, text: usize) {
+        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
+        rules.scans[field.index()].scan(self.texts.get(text).1, &mut self.passed, |mark| {
+            set_mark(rules, bits, set, waking, mark);
+        });
     }
 
     /// Looks for keywords.
@@ -344,9 +506,9 @@ impl Scratch {
         let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
         let mut set = |mark| set_mark(rules, bits, set, waking, mark);
         if scan.asks_for_whole() {
-            self.texts.of_keywords().for_each(|text| scan.scan_whole(text, &mut set));
+            self.texts.of_piece().for_each(|text| scan.scan_whole(text, &mut set));
         }
-        scan.scan_parts(self.texts.keywords_piece(), &mut self.passed, set);
+        scan.scan_parts(self.texts.piece(), &mut self.passed, set);
     }
 
     /// Scans a field that no guard of a rule for the record's views is about, now that a program
@@ -354,13 +516,10 @@ impl Scratch {
     #[cold]
     fn scan_late(&mut self, rules: &RuleSet, field: FieldId, record: &Record<'_>) {
         self.scanned.add(field);
-        self.texts.want(field, record);
         debug_assert!(!field.is_keywords(), "whoever asks for keywords has scanned for them");
-        let (bits, set, waking) = (&mut self.bits, &mut self.set, &mut self.waking);
-        for text in self.texts.of(field) {
-            rules.scans[field.index()].scan(text, &mut self.passed, |mark| {
-                set_mark(rules, bits, set, waking, mark);
-            });
+        self.texts.have(field);
+        for own in record.fields.iter().filter(|own| own.id == field) {
+            self.scan_value(rules, field, &own.value);
         }
     }
 
@@ -417,9 +576,14 @@ impl Scratch {
             self.see(rules, late.field, record);
             late.armed.iter().any(|bit| self.is_set(*bit))
         };
+        let given_up = self.counters.given_up;
         let holds = armed && self.test(rules, late, record);
-        self.late[number as usize] = if holds { Outcome::Holds } else { Outcome::Fails };
+        self.late[number as usize] = Outcome::of(holds);
         self.late_list.push(number);
+        let own = late.test.is_of_value() && !late.field.is_keywords();
+        if own && self.counters.given_up == given_up {
+            self.memory.add_late(late.field, number, holds);
+        }
         holds
     }
 

@@ -111,6 +111,13 @@ pub(crate) enum LateTest {
     Exists,
 }
 
+impl LateTest {
+    /// Whether it asks each value of its field for itself, and holds if it does for one of them.
+    pub(crate) fn is_of_value(&self) -> bool {
+        !matches!(self, LateTest::Field(..) | LateTest::Null | LateTest::Exists)
+    }
+}
+
 /// Something that a scan sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Atom {

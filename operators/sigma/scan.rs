@@ -523,6 +523,11 @@ impl Fields {
     pub(crate) fn add(&mut self, field: FieldId) {
         self.0[field.index() / 64] |= 1 << (field.index() % 64);
     }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, field: FieldId) {
+        self.0[field.index() / 64] &= !(1 << (field.index() % 64));
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ pub(super) struct Texts {
     last: Vec<u32>,
     /// The fields of which all values are here.
     whole: Fields,
-    keywords: Option<Keywords>,
+    piece: Piece,
+    /// Where all texts are in which keywords are looked for, once a late test has asked for them.
+    keywords: Option<Range<usize>>,
     digits: String,
     /// Room for a text that is not ASCII.
     slow: String,
@@ -35,11 +37,11 @@ struct Text {
     before: u32,
 }
 
-/// Where the texts are in which keywords are looked for.
-#[derive(Clone, Debug)]
-struct Keywords {
-    texts: Range<usize>,
-    piece: Range<usize>,
+/// The first texts, if keywords are looked for in them all at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Piece {
+    texts: usize,
+    bytes: usize,
 }
 
 impl Texts {
@@ -50,6 +52,7 @@ impl Texts {
             list: Vec::new(),
             last: vec![END; fields],
             whole: Fields::none(fields),
+            piece: Piece::default(),
             keywords: None,
             digits: String::new(),
         }
@@ -62,6 +65,7 @@ impl Texts {
             }
         }
         self.keywords = None;
+        self.piece = Piece::default();
         self.folded.clear();
         self.folded.shrink_to(FOLDED_KEPT);
     }
@@ -114,29 +118,41 @@ impl Texts {
         number
     }
 
-    /// Folds the texts in which keywords are looked for, as one piece.
-    pub(super) fn fold_keywords(&mut self, record: &Record<'_>) {
+    /// Adds a text to the piece, which is [folded](Texts::fold_piece) later; its number.
+    #[inline]
+    pub(super) fn push_to_piece(&mut self, field: FieldId, text: &str) -> usize {
+        let start = self.folded.len();
+        match text.is_ascii() {
+            true => self.folded.extend_from_slice(text.as_bytes()),
+            false => self.push_slowly(text),
+        }
+        let number = self.note(field, start);
+        self.folded.push(BETWEEN);
+        number
+    }
+
+    /// Folds the piece, to which nothing is added any more: all at once, which is much faster than
+    /// one by one. What is folded stays as it is.
+    pub(super) fn fold_piece(&mut self) {
+        self.folded.make_ascii_lowercase();
+        self.piece = Piece { texts: self.list.len(), bytes: self.folded.len() };
+    }
+
+    /// Folds all texts in which keywords are looked for.
+    fn fold_keywords(&mut self, record: &Record<'_>) {
         if self.keywords.is_some() {
             return;
         }
-        let (first, from) = (self.list.len(), self.folded.len());
-        let fields = record.fields.iter().map(|field| (field.id, field.value));
-        let message = Some(record.message).filter(|message| !message.is_empty());
-        let message = message.map(|message| (FieldId::UNKNOWN, Value::Text(message)));
-        for (field, value) in fields.chain(message) {
-            let Value::Text(text) = value else { continue };
-            let start = self.folded.len();
-            match text.is_ascii() {
-                true => self.folded.extend_from_slice(text.as_bytes()),
-                false => self.push_slowly(text),
+        let first = self.list.len();
+        for field in &record.fields {
+            if let Value::Text(text) = field.value {
+                self.push(field.id, text);
             }
-            self.note(field, start);
-            self.folded.push(BETWEEN);
         }
-        // All at once, which is much faster than one by one. What is folded stays as it is.
-        self.folded[from..].make_ascii_lowercase();
-        let (texts, piece) = (first..self.list.len(), from..self.folded.len());
-        self.keywords = Some(Keywords { texts, piece });
+        if !record.message.is_empty() {
+            self.push(FieldId::UNKNOWN, record.message);
+        }
+        self.keywords = Some(first..self.list.len());
     }
 
     /// Sees to it that all values of a field are here.
@@ -149,12 +165,23 @@ impl Texts {
             return;
         }
         self.whole.add(field);
-        let with_texts = self.keywords.is_none();
+        // Those that are here already are folded once more.
+        self.last[field.index()] = END;
         for own in record.fields.iter().filter(|own| own.id == field) {
-            if with_texts || !matches!(own.value, Value::Text(_)) {
-                self.fold(field, &own.value);
-            }
+            self.fold(field, &own.value);
         }
+    }
+
+    /// Says that all values of a field are going to be folded.
+    #[inline]
+    pub(super) fn have(&mut self, field: FieldId) {
+        self.whole.add(field);
+    }
+
+    /// Says that a value of a field was not folded after all.
+    #[inline]
+    pub(super) fn miss(&mut self, field: FieldId) {
+        self.whole.remove(field);
     }
 
     /// How many texts there are.
@@ -180,16 +207,20 @@ impl Texts {
         })
     }
 
-    /// The texts in which keywords are looked for, if they are here.
+    /// All texts in which keywords are looked for, once they were wanted.
     pub(super) fn of_keywords(&self) -> impl Iterator<Item = &[u8]> {
-        let texts = self.keywords.as_ref().map_or(0..0, |keywords| keywords.texts.clone());
+        let texts = self.keywords.clone().unwrap_or(0..0);
         self.list[texts].iter().map(|text| &self.folded[text.place.clone()])
     }
 
-    /// The same texts as one piece, with [`BETWEEN`] after each.
-    pub(super) fn keywords_piece(&self) -> &[u8] {
-        let piece = self.keywords.as_ref().map_or(0..0, |keywords| keywords.piece.clone());
-        &self.folded[piece]
+    /// The texts of the piece.
+    pub(super) fn of_piece(&self) -> impl Iterator<Item = &[u8]> {
+        self.list[..self.piece.texts].iter().map(|text| &self.folded[text.place.clone()])
+    }
+
+    /// The same texts in a row, with [`BETWEEN`] after each.
+    pub(super) fn piece(&self) -> &[u8] {
+        &self.folded[..self.piece.bytes]
     }
 }
 

@@ -215,3 +215,48 @@ fn the_engine_says_of_random_rules_what_their_plain_meaning_is() {
     println!("{rules} rules, {hits} hits, {misses} misses");
     assert!(rules > 1200 && hits > 10_000 && misses > 10_000);
 }
+
+#[test]
+fn what_is_remembered_of_values_changes_no_match() {
+    let mut random = Random(7);
+    let mut hits = 0;
+    for _ in 0..12 {
+        let texts: Vec<String> = (0..60).map(|number| rule(&mut random, number)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (set, _) = compile(&texts);
+        let (mut large, mut tiny) = (Matcher::new(&set), Matcher::with_memory(&set, 8, 64));
+        let pool: Vec<_> = (0..30).map(|_| fields(&mut random)).collect();
+        for _ in 0..400 {
+            // Values recur, in other company each time.
+            let mut record = Record::new();
+            for _ in 0..2 {
+                for (name, value) in &pool[random.below(pool.len())] {
+                    let value = match value {
+                        serde_json::Value::String(text) => Value::Text(text),
+                        serde_json::Value::Bool(is) => Value::Bool(*is),
+                        serde_json::Value::Number(n) => Value::Int(n.as_i64().unwrap()),
+                        _ => Value::Null,
+                    };
+                    record.push(&set, name, value);
+                }
+            }
+            let message = &pool[random.below(pool.len())];
+            if let Some((_, serde_json::Value::String(text))) = message.first() {
+                record.set_message(text);
+            }
+            for product in ["any", "other"] {
+                if random.below(4) > 0 {
+                    record.push_view(set.view(&LogSource::new("", product, "")));
+                }
+            }
+            let (mut fresh, mut matched) = (Vec::new(), Vec::new());
+            Matcher::new(&set).matches(&record, &mut fresh);
+            for matcher in [&mut large, &mut tiny] {
+                matcher.matches(&record, &mut matched);
+                assert_eq!(matched, fresh, "{:?}", record.fields());
+            }
+            hits += fresh.len();
+        }
+    }
+    assert!(hits > 10_000);
+}
