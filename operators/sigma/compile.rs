@@ -491,7 +491,7 @@ impl Compiler<'_> {
             builder.order(expr);
             let guard = guard_of(&mut builder, expr);
             self.set.guards.push(guard);
-            let entry = builder.emit(expr, MATCH, NO_MATCH);
+            let entry = builder.emit_guarded(expr);
             self.set.entries.push(entry);
         }
         self.finish(builder);

@@ -170,6 +170,7 @@ impl Row {
         self.views.clear();
     }
 
+    #[inline]
     fn push(&mut self, name: NameId, content: Content) {
         let at = name as usize;
         if at >= self.first.len() {
@@ -192,6 +193,7 @@ impl Row {
         self.cells[from..].iter().filter(move |cell| cell.name == name)
     }
 
+    #[inline]
     fn value<'a>(&'a self, batch: &'a Batch, cell: &Cell) -> Value<'a> {
         match cell.content {
             Content::Found(value) => Value::of(batch, value),

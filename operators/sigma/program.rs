@@ -424,10 +424,7 @@ impl Builder {
                     _ => present(late.field),
                 }
             }
-            Expr::All(parts) => {
-                let guards = parts.iter().filter_map(|part| self.guard(part));
-                guards.min_by(|(_, a), (_, b)| a.total_cmp(b))
-            }
+            Expr::All(parts) => self.guard_of_all(parts).map(|(_, guard)| guard),
             Expr::Any(parts) => self.guard_of_one(parts),
             Expr::AtLeast(n, parts) if *n <= parts.len() => self.guard_of_one(parts),
             Expr::AtLeast(..) => Some((Vec::new(), 0.0)),
@@ -462,6 +459,12 @@ impl Builder {
         }
     }
 
+    /// The rarest guard of `parts`, and which of them has it.
+    fn guard_of_all(&self, parts: &[Expr]) -> Option<(usize, (Vec<Atom>, f64))> {
+        let guards = (0..).zip(parts).filter_map(|(at, part)| Some((at, self.guard(part)?)));
+        guards.min_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))
+    }
+
     fn guard_of_one(&self, parts: &[Expr]) -> Option<(Vec<Atom>, f64)> {
         let mut all = (Vec::new(), 0.0);
         for part in parts {
@@ -472,6 +475,23 @@ impl Builder {
         all.0.sort_unstable();
         all.0.dedup();
         Some(all)
+    }
+
+    /// Appends the program of a rule that is looked at only when its [guard](Builder::guard) has
+    /// been hit, which therefore does not ask for that again; gives back where it begins.
+    pub(crate) fn emit_guarded(&mut self, expr: &Expr) -> u32 {
+        if is_its_guard(expr) {
+            return MATCH;
+        }
+        if let Expr::All(parts) = expr
+            && let Some((at, _)) = self.guard_of_all(parts)
+            && is_its_guard(&parts[at])
+        {
+            let rest = parts.iter().enumerate().filter(|(own, _)| *own != at);
+            let rest: Vec<Expr> = rest.map(|(_, part)| part.clone()).collect();
+            return self.emit(&Expr::All(rest), MATCH, NO_MATCH);
+        }
+        self.emit(expr, MATCH, NO_MATCH)
     }
 
     /// Appends the program of `expr` and gives back where it begins.
@@ -543,6 +563,15 @@ impl Builder {
     fn step(&mut self, step: Step) -> u32 {
         self.steps.push(step);
         self.steps.len() as u32 - 1
+    }
+}
+
+/// Whether it holds whenever an atom of its guard does.
+fn is_its_guard(expr: &Expr) -> bool {
+    match expr {
+        Expr::Bit(_) => true,
+        Expr::Any(parts) => !parts.is_empty() && parts.iter().all(is_its_guard),
+        _ => false,
     }
 }
 
