@@ -10,7 +10,7 @@ use super::filter::{Filter, Rules};
 use super::logsource::{LogSource, View, Views};
 use super::lower::{Lower, Number};
 pub use super::program::FieldId;
-use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, MATCH, NO_MATCH, Step};
+use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, Step};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
 use super::scan::{Mark, PASSED, Scan};
