@@ -357,8 +357,10 @@ impl Again {
     /// Opens the journal in `dir`. Of the plan, the state and the pace mean nothing here.
     ///
     /// # Errors
-    /// If the journal cannot be read, or the system gives no threads.
+    /// If the folder is of another version, the journal cannot be read, or the system gives no
+    /// threads.
     pub fn start(settings: &Settings, dir: &Path, plan: Plan) -> Result<Again, Failure> {
+        Storage::check_version(dir).map_err(storage_failure)?;
         let (first_epoch, reader) = retold::whole(dir).map_err(journal_failure)?;
         let (dealer, engine) = engine::start(engine::Setup {
             workers: plan.workers,

@@ -313,6 +313,11 @@ fn a_state_folder_of_another_version_is_refused_in_one_line() {
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("has version 99, this program reads version"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+    let mut command = program();
+    command.arg("replay").arg(&state).arg("--json");
+    let replayed = run(command);
+    assert_eq!((replayed.code, &replayed.stderr), (Some(69), &said), "a replay says the same");
+    assert!(replayed.stdout.is_empty());
 }
 
 /// The only segment of a journal.
