@@ -94,6 +94,11 @@ pub struct Restored {
     pub notes: Vec<String>,
 }
 
+/// The epoch that a start begins with.
+fn next_epoch(checkpoint: Option<Marker>) -> u64 {
+    checkpoint.map_or(FIRST_EPOCH, |marker| marker.epoch + 1)
+}
+
 fn storage_failure(error: storage::Error) -> Failure {
     let exit = match &error {
         storage::Error::InUse(_) | storage::Error::Version { .. } => Exit::Unavailable,
@@ -136,18 +141,33 @@ pub fn read_storage(dir: &Path) -> Result<Storage, Failure> {
     Storage::open_for_reading(dir).map_err(storage_failure)
 }
 
+/// A session that has its state open, and has not yet worked off what came after the last
+/// checkpoint. One that is dropped leaves that to the next start.
+///
+/// Fields are dropped in their order: the engine waits for the end of the dealer.
+pub struct Opened {
+    dealer: Dealer,
+    engine: Engine,
+    journal: Journal,
+    recovered: Option<Recovered>,
+    checkpoint: Option<Marker>,
+    pace: Pace,
+    stop_deadline: Duration,
+    rules: Rules,
+    state: Option<PathBuf>,
+    storage: Option<Storage>,
+    library: Arc<Library>,
+    schedule: Arc<Schedule>,
+    digest: u128,
+}
+
 impl Session {
     /// Opens the state, runs again what came after the last checkpoint, and is ready for more.
     ///
     /// # Errors
     /// If the state cannot be used, or the system gives no threads.
     pub fn start(settings: &Settings, plan: Plan) -> Result<Session, Failure> {
-        let material = Material::configured(settings);
-        let loaded = material.compile();
-        for warning in loaded.warnings() {
-            tracing::warn!("{warning}");
-        }
-        Session::start_in(settings, plan, loaded, Some(material))
+        Opened::open(settings, plan)?.work_off(|| false)
     }
 
     /// [`start`](Self::start) with these rules instead of those that the configuration names, and
@@ -161,118 +181,7 @@ impl Session {
         loaded: rules::Loaded,
     ) -> Result<Session, Failure> {
         let plan = Plan { state: None, ..plan };
-        Session::start_in(settings, plan, loaded, None)
-    }
-
-    fn start_in(
-        settings: &Settings,
-        plan: Plan,
-        loaded: rules::Loaded,
-        material: Option<Material>,
-    ) -> Result<Session, Failure> {
-        let Plan { workers, state, pace, event_lines, outlet } = plan;
-        let counts = Rules {
-            used: (loaded.report.rules + loaded.report.correlations) as u64,
-            refused: loaded.report.refused as u64,
-        };
-        let storage = state.as_deref().map(open_storage).transpose()?;
-        let checkpoint = match &storage {
-            Some(storage) => storage.checkpoint().map_err(storage_failure)?,
-            None => None,
-        };
-        let next_epoch = checkpoint.map_or(FIRST_EPOCH, |marker| marker.epoch + 1);
-        let options = setup::journal(settings, next_epoch);
-        let (journal, recovered) = match &state {
-            Some(dir) => {
-                let (journal, recovered) = Journal::open(dir, options).map_err(journal_failure)?;
-                (journal, Some(recovered))
-            }
-            None => (Journal::volatile(options), None),
-        };
-        let gate = match storage {
-            Some(_) => Gate::Durable(journal.durable()),
-            None => Gate::Open,
-        };
-        let backing = match &storage {
-            Some(storage) => Backing::kept(storage.clone()),
-            None => Backing::scratch(std::env::temp_dir()),
-        };
-        // What runs again is matched by the rules that it was matched by, and only then others
-        // take over.
-        let digest = loaded.active.digest;
-        let active = Arc::new(loaded.active);
-        let library = Arc::new(state.as_deref().map_or_else(Library::default, Library::of));
-        if let Some(material) = material {
-            library.keep(digest, &material).map_err(keep_failure)?;
-        }
-        library.put(Arc::clone(&active));
-        let before = checkpoint.map_or(digest, |marker| marker.rules);
-        let schedule = Arc::new(Schedule::new(library.get(before).unwrap_or_else(|error| {
-            tracing::error!(
-                %error,
-                "the rules of the last checkpoint are gone: what runs again is matched by those of \
-                 today"
-            );
-            active
-        })));
-        let (dealer, engine) = engine::start(engine::Setup {
-            workers,
-            detection: setup::detection(settings, workers),
-            rules: Arc::clone(&schedule),
-            library: Arc::clone(&library),
-            backing,
-            storage: storage.clone(),
-            checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
-            first_epoch: next_epoch,
-            first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
-            event_lines,
-            gate,
-            outlet,
-        })
-        .map_err(|error| Failure::new(Exit::Internal, error))?;
-
-        // Whatever fails from here on drops the dealer before the engine, which waits for its end.
-        let mut dealer = dealer;
-        let mut restored = Restored { checkpoint, ..Restored::default() };
-        let mut positions = Vec::new();
-        if let (Some(dir), Some(recovered)) = (&state, recovered) {
-            restored.again = run_again(dir, next_epoch, &recovered, &mut dealer)?;
-            restored.notes = notes(&recovered);
-            positions = recovered.positions;
-        }
-        let (intakes, intake_receiver) = mpsc::channel::<Intake>(CHANNEL_INTAKES);
-        let (controls, control_receiver) = mpsc::channel(16);
-        let is_new = restored.checkpoint.is_none() && restored.again == 0;
-        if state.is_some() && (is_new || schedule.latest().digest != digest) {
-            let control = reload::control(digest);
-            let intake = ControlIntake { control, receipt: None };
-            controls.try_send(intake).expect("nothing was sent before");
-        }
-        let options = WriterOptions {
-            pace,
-            stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
-            clock: wall_clock,
-        };
-        let dealer = Arc::new(Mutex::new(dealer));
-        let deal = Arc::clone(&dealer);
-        let feed = move |fed| deal.lock().expect(NO_PANIC).deal(fed);
-        let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
-            .map_err(|error| Failure::new(Exit::Internal, error))?;
-        Ok(Session {
-            intakes,
-            controls,
-            writer,
-            dealer,
-            engine,
-            positions,
-            restored,
-            rules: counts,
-            state,
-            storage,
-            until: None,
-            library,
-            digest,
-        })
+        Opened::open_with(settings, plan, loaded, None)?.work_off(|| false)
     }
 
     /// Loads rules again while the session goes on.
@@ -340,6 +249,181 @@ impl Session {
         // The workers end when nobody can deal to them any more.
         drop(dealer);
         Ok(Ended { left, ..engine.join() })
+    }
+}
+
+impl Opened {
+    /// Opens the state. [`work_off`](Self::work_off) makes it a session.
+    ///
+    /// # Errors
+    /// If the state cannot be used, or the system gives no threads.
+    pub fn open(settings: &Settings, plan: Plan) -> Result<Opened, Failure> {
+        let material = Material::configured(settings);
+        let loaded = material.compile();
+        for warning in loaded.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Opened::open_with(settings, plan, loaded, Some(material))
+    }
+
+    fn open_with(
+        settings: &Settings,
+        plan: Plan,
+        loaded: rules::Loaded,
+        material: Option<Material>,
+    ) -> Result<Opened, Failure> {
+        let Plan { workers, state, pace, event_lines, outlet } = plan;
+        let counts = Rules {
+            used: (loaded.report.rules + loaded.report.correlations) as u64,
+            refused: loaded.report.refused as u64,
+        };
+        let storage = state.as_deref().map(open_storage).transpose()?;
+        let checkpoint = match &storage {
+            Some(storage) => storage.checkpoint().map_err(storage_failure)?,
+            None => None,
+        };
+        let next_epoch = next_epoch(checkpoint);
+        let options = setup::journal(settings, next_epoch);
+        let (journal, recovered) = match &state {
+            Some(dir) => {
+                let (journal, recovered) = Journal::open(dir, options).map_err(journal_failure)?;
+                (journal, Some(recovered))
+            }
+            None => (Journal::volatile(options), None),
+        };
+        let gate = match storage {
+            Some(_) => Gate::Durable(journal.durable()),
+            None => Gate::Open,
+        };
+        let backing = match &storage {
+            Some(storage) => Backing::kept(storage.clone()),
+            None => Backing::scratch(std::env::temp_dir()),
+        };
+        // What runs again is matched by the rules that it was matched by, and only then others
+        // take over.
+        let digest = loaded.active.digest;
+        let active = Arc::new(loaded.active);
+        let library = Arc::new(state.as_deref().map_or_else(Library::default, Library::of));
+        if let Some(material) = material {
+            library.keep(digest, &material).map_err(keep_failure)?;
+        }
+        library.put(Arc::clone(&active));
+        let before = checkpoint.map_or(digest, |marker| marker.rules);
+        let schedule = Arc::new(Schedule::new(library.get(before).unwrap_or_else(|error| {
+            tracing::error!(
+                %error,
+                "the rules of the last checkpoint are gone: what runs again is matched by those of \
+                 today"
+            );
+            active
+        })));
+        let (dealer, engine) = engine::start(engine::Setup {
+            workers,
+            detection: setup::detection(settings, workers),
+            rules: Arc::clone(&schedule),
+            library: Arc::clone(&library),
+            backing,
+            storage: storage.clone(),
+            checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
+            first_epoch: next_epoch,
+            first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
+            event_lines,
+            gate,
+            outlet,
+        })
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+        Ok(Opened {
+            dealer,
+            engine,
+            journal,
+            recovered,
+            checkpoint,
+            pace,
+            stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
+            rules: counts,
+            state,
+            storage,
+            library,
+            schedule,
+            digest,
+        })
+    }
+
+    /// How many records the journal holds after the last checkpoint.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let end = self.recovered.as_ref().map_or(0, |recovered| recovered.next_seq);
+        end.saturating_sub(self.checkpoint.map_or(0, |marker| marker.next_seq))
+    }
+
+    /// What is going on in the engine.
+    #[must_use]
+    pub fn progress(&self) -> Arc<engine::Progress> {
+        self.engine.progress()
+    }
+
+    /// Runs again what came after the last checkpoint, and is ready for more.
+    ///
+    /// Once it is to be `stopped`, no further epoch is begun, and the session is only good to be
+    /// [finished](Session::finish) after [`hurry`](Session::hurry), which goes on with the rest.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or the system gives no threads.
+    pub fn work_off(self, stopped: impl Fn() -> bool) -> Result<Session, Failure> {
+        // Whatever fails from here on drops the dealer before the engine, which waits for its end.
+        let Opened {
+            engine,
+            mut dealer,
+            journal,
+            recovered,
+            checkpoint,
+            pace,
+            stop_deadline,
+            rules,
+            state,
+            storage,
+            library,
+            schedule,
+            digest,
+        } = self;
+        let next_epoch = next_epoch(checkpoint);
+        let mut restored = Restored { checkpoint, ..Restored::default() };
+        let mut positions = Vec::new();
+        if let (Some(dir), Some(recovered)) = (&state, recovered) {
+            restored.again =
+                run_again(dir, next_epoch, &recovered, (&mut dealer, &engine), stopped)?;
+            restored.notes = notes(&recovered);
+            positions = recovered.positions;
+        }
+        let (intakes, intake_receiver) = mpsc::channel::<Intake>(CHANNEL_INTAKES);
+        let (controls, control_receiver) = mpsc::channel(16);
+        let is_new = restored.checkpoint.is_none() && restored.again == 0;
+        if state.is_some() && (is_new || schedule.latest().digest != digest) {
+            let control = reload::control(digest);
+            let intake = ControlIntake { control, receipt: None };
+            controls.try_send(intake).expect("nothing was sent before");
+        }
+        let options = WriterOptions { pace, stop_deadline, clock: wall_clock };
+        let dealer = Arc::new(Mutex::new(dealer));
+        let deal = Arc::clone(&dealer);
+        let feed = move |fed| deal.lock().expect(NO_PANIC).deal(fed);
+        let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
+            .map_err(|error| Failure::new(Exit::Internal, error))?;
+        Ok(Session {
+            intakes,
+            controls,
+            writer,
+            dealer,
+            engine,
+            positions,
+            restored,
+            rules,
+            state,
+            storage,
+            until: None,
+            library,
+            digest,
+        })
     }
 }
 
@@ -467,7 +551,8 @@ fn run_again(
     dir: &Path,
     from: u64,
     recovered: &Recovered,
-    dealer: &mut Dealer,
+    (dealer, engine): (&mut Dealer, &Engine),
+    stopped: impl Fn() -> bool,
 ) -> Result<u64, Failure> {
     if recovered.next_seq == 0 && recovered.last_complete == 0 {
         return Ok(0);
@@ -478,7 +563,15 @@ fn run_again(
         if let journal::Fed::Block(block) = &fed {
             records += block.records.len() as u64;
         }
+        let stop = matches!(fed, journal::Fed::EpochEnd { .. }) && stopped();
+        if stop {
+            // The dealer puts this epoch down, and all that comes, until it is told to go on.
+            engine.hold();
+        }
         dealer.deal(fed);
+        if stop {
+            break;
+        }
     }
     Ok(records)
 }

@@ -1,0 +1,85 @@
+//! State that has suffered: a journal with much to work off, with a lost beginning, with damage.
+
+use std::fs;
+use std::io::Write;
+use std::net::UdpSocket;
+
+use super::harness::{
+    Live, assert_all_found, folder, free_ports, program, run, try_journaled, until,
+};
+
+#[test]
+fn what_is_sent_while_the_journal_is_worked_off_waits_and_is_not_refused() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let log = dir.path().join("much.log");
+    let line = "Nov 22 13:38:00 web app[1]: the same as ever\n";
+    let lines = 1_200_000;
+    fs::write(&log, line.repeat(lines)).unwrap();
+    let paths = format!("receivers.file_paths=['{}']", log.display());
+    let set =
+        [&paths, "receivers.file_read_from=start", "state.checkpoint_interval_s=3600", "workers=1"];
+    let live = Live::start(&state, dir.path(), &set);
+    let journal = || -> u64 {
+        let Ok(files) = fs::read_dir(state.join("journal")) else { return 0 };
+        files.map(|file| file.unwrap().metadata().map_or(0, |data| data.len())).sum()
+    };
+    until("the journal holds it", || journal() >= (lines * line.len()) as u64);
+    assert!(live.process.kill(), "it had ended by itself");
+
+    let live = Live::start(&state, dir.path(), &set);
+    let said = live.process.stderr();
+    assert!(!said.contains("rules"), "it listens before it is ready: {said}");
+    let mut stream = live.connect();
+    stream.write_all(b"<34>sent early over tcp\n").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"<34>sent early over udp", ("127.0.0.1", live.udp)).unwrap();
+    until("it says what it does", || live.process.stderr().contains("working off"));
+    let said = live.process.stderr();
+    let line = said.lines().find(|line| line.contains("working off")).unwrap();
+    assert!(line.contains("1 2") && line.contains("events of the journal"), "{line}");
+    until("it is ready", || live.process.stderr().contains("rules"));
+    until("what was sent", || {
+        let texts = try_journaled(&state);
+        ["tcp", "udp"].iter().all(|how| texts.contains(&format!("<34>sent early over {how}")))
+    });
+    live.stop();
+    let texts = assert_all_found(&state);
+    assert!(texts.len() >= lines + 2, "{}", texts.len());
+}
+
+#[test]
+fn a_stop_while_the_journal_is_worked_off_loses_nothing() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let log = dir.path().join("much.log");
+    let lines = 600_000;
+    fs::write(&log, "Nov 22 13:38:00 web app[1]: the same as ever\n".repeat(lines)).unwrap();
+    let paths = format!("receivers.file_paths=['{}']", log.display());
+    let set =
+        [&paths, "receivers.file_read_from=start", "state.checkpoint_interval_s=3600", "workers=1"];
+    let live = Live::start(&state, dir.path(), &set);
+    until("the file is read", || try_journaled(&state).len() >= lines);
+    assert!(live.process.kill(), "it had ended by itself");
+    for _ in 0..2 {
+        // Told to stop as soon as it listens.
+        Live::start(&state, dir.path(), &set).stop();
+    }
+    assert_eq!(assert_all_found(&state).len(), lines);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_before_anything_is_worked_off() {
+    let dir = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let state = dir.path().join("state");
+    let mut command = program();
+    command.arg("run").arg("--state").arg(&state);
+    command.args(["--set", &format!("receivers.syslog_tcp_port={port}")]);
+    command.args(["--set", &format!("receivers.syslog_udp_port={}", free_ports().0)]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(69), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot listen on"), "{}", ended.stderr);
+    assert!(!state.join("journal").exists(), "the state is not touched");
+}
