@@ -28,7 +28,7 @@ use crate::rules::reload::{self, Reloader};
 use crate::storage::Storage;
 use crate::storage::checkpoint::Marker;
 use crate::storage::spill::Backing;
-use crate::{journal, retold, rules, setup, storage};
+use crate::{journal, rules, setup, storage};
 
 /// What a session is told.
 pub struct Plan {
@@ -430,8 +430,10 @@ impl Opened {
 /// A stored journal on its way through an engine of its own, epoch by epoch as it was cut. Nothing
 /// is kept, and the folder is left as it is.
 pub struct Again {
-    /// The oldest epoch that the journal holds.
+    /// The epoch that the journal begins in.
     pub first_epoch: u64,
+    /// The sequence number of its first record.
+    pub first_seq: u64,
     reader: Reader,
     dealer: Dealer,
     engine: Engine,
@@ -445,7 +447,7 @@ impl Again {
     /// threads.
     pub fn start(settings: &Settings, dir: &Path, plan: Plan) -> Result<Again, Failure> {
         Storage::check_version(dir).map_err(storage_failure)?;
-        let (first_epoch, reader) = retold::whole(dir).map_err(journal_failure)?;
+        let (first_epoch, first_seq, reader) = Reader::oldest(dir).map_err(journal_failure)?;
         let (dealer, engine) = engine::start(engine::Setup {
             workers: plan.workers,
             detection: setup::detection(settings, plan.workers),
@@ -455,13 +457,13 @@ impl Again {
             storage: None,
             checkpoint_interval: Duration::ZERO,
             first_epoch,
-            first_seq: 0,
+            first_seq,
             event_lines: plan.event_lines,
             gate: Gate::Open,
             outlet: plan.outlet,
         })
         .map_err(|error| Failure::new(Exit::Internal, error))?;
-        Ok(Again { first_epoch, reader, dealer, engine })
+        Ok(Again { first_epoch, first_seq, reader, dealer, engine })
     }
 
     /// What is going on in the engine.

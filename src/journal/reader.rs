@@ -60,19 +60,43 @@ impl Reader {
             Some(oldest) if oldest > from_epoch => {
                 Err(JournalError::Trimmed { dir, wanted: from_epoch, oldest })
             }
-            _ => Ok(Reader {
-                dir,
-                from_epoch,
-                segments,
-                bytes: Vec::new(),
-                path: PathBuf::new(),
-                salt: 0,
-                at: 0,
-                end: 0,
-                state: None,
-                torn: None,
-                failed: false,
-            }),
+            _ => Ok(Reader::of(dir, segments, from_epoch)),
+        }
+    }
+
+    /// Begins with the first record that is there, though the beginning of its epoch may be gone;
+    /// also says which epoch and which sequence number that is.
+    ///
+    /// # Errors
+    ///
+    /// If the segments cannot be read.
+    pub fn oldest(dir: &Path) -> Result<(u64, u64, Reader), JournalError> {
+        let dir = dir.join(FOLDER);
+        let segments: VecDeque<PathBuf> =
+            segment::list(&dir)?.into_iter().map(|(_, path)| path).collect();
+        let (epoch, seq) = match segments.front() {
+            Some(path) => {
+                let header = segment::header(path)?.0;
+                (header.epoch, header.first_seq)
+            }
+            None => (super::FIRST_EPOCH, 0),
+        };
+        Ok((epoch, seq, Reader::of(dir, segments, epoch)))
+    }
+
+    fn of(dir: PathBuf, segments: VecDeque<PathBuf>, from_epoch: u64) -> Reader {
+        Reader {
+            dir,
+            from_epoch,
+            segments,
+            bytes: Vec::new(),
+            path: PathBuf::new(),
+            salt: 0,
+            at: 0,
+            end: 0,
+            state: None,
+            torn: None,
+            failed: false,
         }
     }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
 
 use super::harness::{
-    Live, assert_all_found, folder, free_ports, program, run, try_journaled, until,
+    Ended, Live, assert_all_found, folder, free_ports, program, run, try_journaled, until,
 };
 
 #[test]
@@ -66,6 +67,63 @@ fn a_stop_while_the_journal_is_worked_off_loses_nothing() {
         Live::start(&state, dir.path(), &set).stop();
     }
     assert_eq!(assert_all_found(&state).len(), lines);
+}
+
+/// A state folder whose journal has several segments, and how many records are in it.
+fn in_segments(dir: &Path) -> (PathBuf, u64) {
+    let (state, log) = (dir.join("state"), dir.join("used.log"));
+    let count = 9_000;
+    let line =
+        |n: u64| format!("Nov 22 13:38:00 web app[1]: line {n} {}\n", "of some length ".repeat(20));
+    fs::write(&log, (0..count).map(line).collect::<String>()).unwrap();
+    let mut command = program();
+    command.arg("replay").arg(&log).arg("--state").arg(&state).arg("-q");
+    command.args(["--set", "journal.segment_mb=1"]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(segments(&state).len() >= 3);
+    (state, count)
+}
+
+/// The segments of a journal, in order.
+fn segments(state: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(state.join("journal")).unwrap().map(|file| file.unwrap().path());
+    let mut segments: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "seg")).collect();
+    segments.sort();
+    segments
+}
+
+/// What a verb says of a state folder.
+fn said(words: &[&str], state: &Path) -> Ended {
+    let mut command = program();
+    command.args(words).arg(state);
+    run(command)
+}
+
+/// How many events `query` finds, and how many `replay` does.
+fn queried_and_replayed(state: &Path) -> (u64, u64) {
+    let queried = said(&["query", "events", "--limit", "0", "--json", "--state"], state);
+    let lines = queried.stdout.split_inclusive(|byte| *byte == b'\n').count() as u64;
+    let replayed = said(&["replay", "--json"], state).summary();
+    (lines, replayed["events"].as_u64().unwrap())
+}
+
+#[test]
+fn what_is_left_of_a_journal_that_lost_its_beginning_is_replayed_to_the_last_record() {
+    let dir = folder();
+    let (state, count) = in_segments(dir.path());
+    fs::remove_file(&segments(&state)[0]).unwrap();
+    let name = segments(&state)[0].file_stem().unwrap().to_str().unwrap().to_owned();
+    let first: u64 = name.parse().unwrap();
+    assert_eq!(queried_and_replayed(&state), (count - first, count - first));
+    let info = said(&["state", "info", "--json", "--state"], &state).summary();
+    assert_eq!(info["journal"]["first_seq"], first);
+    let replayed = said(&["replay", "--json"], &state);
+    assert!(replayed.stderr.contains("the beginning of the journal is gone"), "{replayed:?}");
+    let shown = said(&["state", "info", "--state"], &state);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("positions of 1 file\n"), "{shown}");
 }
 
 #[test]
