@@ -372,6 +372,8 @@ impl Opened {
     pub fn work_off(self, stopped: impl Fn() -> bool) -> Result<Session, Failure> {
         // Whatever fails from here on drops the dealer before the engine, which waits for its end.
         let Opened {
+            // Only this thread closes the store, when the engine is done with it.
+            storage,
             engine,
             mut dealer,
             journal,
@@ -381,7 +383,6 @@ impl Opened {
             stop_deadline,
             rules,
             state,
-            storage,
             library,
             schedule,
             digest,
@@ -478,22 +479,54 @@ impl Again {
     /// If the journal is damaged.
     pub fn run(self, stopped: impl Fn() -> bool) -> Result<Ended, Failure> {
         // What is named last is dropped first: the engine waits for the end of the dealer.
-        let Again { engine, mut dealer, reader, .. } = self;
+        let Again { engine, mut dealer, reader, first_seq, .. } = self;
         let mut open = OpenEpoch::default();
+        let mut lacking = Lacking { next_seq: first_seq, records: 0 };
         for fed in reader {
             let fed = fed.map_err(journal_failure)?;
             if stopped() {
                 break;
             }
             open.pass(&fed);
+            lacking.pass(&fed);
             dealer.deal(fed);
         }
+        lacking.warn();
         // A journal that was not stopped in good order ends here all the same.
         for fed in open.end() {
             dealer.deal(fed);
         }
         drop(dealer);
         Ok(engine.join())
+    }
+}
+
+/// Counts the records that a journal lacks between those that it has.
+struct Lacking {
+    next_seq: u64,
+    records: u64,
+}
+
+impl Lacking {
+    fn pass(&mut self, fed: &journal::Fed) {
+        let (first_seq, next_seq) = match fed {
+            journal::Fed::Block(block) => {
+                (block.first_seq, block.first_seq + block.records.len() as u64)
+            }
+            journal::Fed::EpochEnd { next_seq, .. } => (*next_seq, *next_seq),
+            journal::Fed::Control { .. } => return,
+        };
+        self.records += first_seq.saturating_sub(self.next_seq);
+        self.next_seq = self.next_seq.max(next_seq);
+    }
+
+    fn warn(&self) {
+        if self.records > 0 {
+            tracing::warn!(
+                records = self.records,
+                "records were lost to damage: what runs again is without them"
+            );
+        }
     }
 }
 
@@ -560,11 +593,13 @@ fn run_again(
         return Ok(0);
     }
     let mut records = 0;
+    let mut lacking = Lacking { next_seq: dealer.dealt().1, records: 0 };
     for fed in Reader::open(dir, from).map_err(journal_failure)? {
         let fed = fed.map_err(journal_failure)?;
         if let journal::Fed::Block(block) = &fed {
             records += block.records.len() as u64;
         }
+        lacking.pass(&fed);
         let stop = matches!(fed, journal::Fed::EpochEnd { .. }) && stopped();
         if stop {
             // The dealer puts this epoch down, and all that comes, until it is told to go on.
@@ -575,6 +610,7 @@ fn run_again(
             break;
         }
     }
+    lacking.warn();
     Ok(records)
 }
 

@@ -131,9 +131,6 @@ impl Reader {
 
     /// The entry at hand, if it is one of those wanted.
     fn entry(&mut self) -> Result<Option<Fed>, JournalError> {
-        let malformed = |path: &Path, at, what, end| {
-            JournalError::damaged(path, at as u64, what, (end - at) as u64)
-        };
         let state = self.state.as_mut().expect("a segment's header comes before its entries");
         let (at, end) = (self.at, self.end);
         let fed = frame_unchecked(&self.bytes[at..end], self.salt)
@@ -141,7 +138,7 @@ impl Reader {
                 self.at += frame.size;
                 fed(&frame, state, self.from_epoch)
             })
-            .map_err(|what| malformed(&self.path, at, what, end))?;
+            .map_err(|what| JournalError::damaged(&self.path, at as u64, what))?;
         Ok(fed)
     }
 
@@ -162,7 +159,7 @@ impl Reader {
             Tail::Torn(torn) if self.segments.is_empty() => self.torn = Some(torn),
             Tail::Torn(torn) => {
                 let what = Malformed("it ends in an unfinished write and is not the last");
-                return Err(JournalError::damaged(&path, torn.offset, what, torn.bytes));
+                return Err(JournalError::damaged(&path, torn.offset, what));
             }
             Tail::Damaged(damage) => return Err(damage.into()),
         }
@@ -178,7 +175,7 @@ impl Reader {
         match &self.state {
             Some(before) if place(before) != place(&state) => {
                 let what = Malformed("it does not follow the segment before it");
-                Err(JournalError::damaged(path, 0, what, self.bytes.len() as u64))
+                Err(JournalError::damaged(path, 0, what))
             }
             _ => Ok(state),
         }

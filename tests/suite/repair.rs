@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
 use super::harness::{
-    Ended, Live, assert_all_found, folder, free_ports, program, run, try_journaled, until,
+    Ended, Live, assert_all_found, folder, found, free_ports, program, run, try_journaled, until,
 };
 
 #[test]
@@ -124,6 +124,68 @@ fn what_is_left_of_a_journal_that_lost_its_beginning_is_replayed_to_the_last_rec
     let shown = said(&["state", "info", "--state"], &state);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("positions of 1 file\n"), "{shown}");
+}
+
+/// Overwrites a few bytes of a file, at this share of it.
+fn damage(path: &Path, share: f64) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = (bytes.len() as f64 * share) as usize;
+    bytes[at..at + 8].fill(0xa5);
+    fs::write(path, &bytes).unwrap();
+}
+
+/// Has a journal repaired; how many records it says are lost. Looking first says the same.
+fn lost_with_repair(state: &Path) -> u64 {
+    let count = |text: &[u8]| -> u64 {
+        let text = std::str::from_utf8(text).unwrap();
+        let told = text.lines().filter_map(|line| line.rsplit_once(": ")?.1.split_once(" record"));
+        told.map(|(count, _)| count.replace(' ', "").parse::<u64>().expect(text)).sum()
+    };
+    let looked = said(&["state", "repair", "--state"], state);
+    assert_eq!(looked.code, Some(1), "{looked:?}");
+    let done = said(&["state", "repair", "--yes", "--state"], state);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(count(&looked.stdout), count(&done.stdout), "{looked:?}");
+    assert_eq!(said(&["state", "repair", "--state"], state).code, Some(0));
+    count(&done.stdout)
+}
+
+#[test]
+fn a_repair_gives_up_the_damaged_blocks_and_nothing_else() {
+    let dir = folder();
+    let (state, count) = in_segments(dir.path());
+    let of = segments(&state);
+    for (segment, share) in [(0, 0.5), (1, 0.3), (1, 0.8)] {
+        damage(&of[segment], share);
+    }
+    let lost = lost_with_repair(&state);
+    assert!(lost > 0 && lost <= 3 * 1_024, "{lost} of three blocks");
+    assert_eq!(queried_and_replayed(&state), (count - lost, count - lost));
+    let replayed = said(&["replay", "--json"], &state);
+    assert!(replayed.stderr.contains("lost to damage"), "{replayed:?}");
+    Live::start(&state, dir.path(), &[]).stop();
+    assert_eq!(queried_and_replayed(&state), (count - lost, count - lost));
+}
+
+#[test]
+fn what_is_left_behind_damage_runs_again_after_a_repair() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    let log = dir.path().join("some.log");
+    let lines = 20_000;
+    fs::write(&log, (0..lines).map(|n| format!("line {n} of many\n")).collect::<String>()).unwrap();
+    let paths = format!("receivers.file_paths=['{}']", log.display());
+    let set = [&paths, "receivers.file_read_from=start", "state.checkpoint_interval_s=3600"];
+    let live = Live::start(&state, dir.path(), &set);
+    until("the file is read", || try_journaled(&state).len() >= lines);
+    assert!(live.process.kill(), "it had ended by itself");
+    damage(&segments(&state)[0], 0.5);
+    let lost = lost_with_repair(&state) as usize;
+    assert!(lost > 0 && lost <= 1_024, "{lost}");
+    let live = Live::start(&state, dir.path(), &set);
+    until("it is said", || live.process.stderr().contains("lost to damage"));
+    live.stop();
+    assert_eq!(found(&state).len(), lines - lost);
 }
 
 #[test]
