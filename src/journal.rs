@@ -78,6 +78,7 @@ mod disk;
 mod error;
 mod format;
 mod lookup;
+mod mend;
 mod reader;
 mod recover;
 mod retention;
@@ -107,7 +108,7 @@ pub use self::error::{Damage, JournalError, TornTail};
 pub use self::format::VERSION;
 pub use self::lookup::{Lookup, Stored, read_records};
 pub use self::reader::Reader;
-pub use self::recover::{Recovered, Repaired, repair};
+pub use self::recover::{Recovered, Repaired, examine, repair};
 pub use self::retention::{Info, Keep, Retention, Trimmed, info};
 pub use self::writer::{
     ControlIntake, Health, Pace, Stopped, WriteError, Writer, WriterOptions, wall_clock,

@@ -131,30 +131,61 @@ pub async fn start(
     positions: &[Position],
     context: &Context,
 ) -> Result<Receivers, StartError> {
-    // Whatever has begun to listen ends when an error drops this before it is disarmed.
-    let scope = context.shutdown.child_token();
-    let guard = scope.clone().drop_guard();
-    let context = Context { shutdown: scope, ..context.clone() };
-    let mut prepared = Vec::new();
-    for options in options {
-        prepared.push(match options {
+    bind(options)?.start(positions, context).await
+}
+
+/// Binds all sockets and looks at all patterns; takes nothing yet.
+///
+/// From now on senders can connect, and what they send waits in the system's buffers.
+///
+/// # Errors
+///
+/// The first receiver that could not start. Sockets that were bound are closed again.
+pub fn bind(options: &[Options]) -> Result<Bound, StartError> {
+    let prepare = |options: &Options| {
+        Ok(match options {
             Options::Syslog(options) => Prepared::Syslog(syslog::bind(options)?),
             Options::File(options) => Prepared::File(file::Plan::new(options)?),
             Options::Stdin(options) => Prepared::Stdin(options.clone()),
-        });
-    }
-    let mut list = Vec::new();
-    for prepared in prepared {
-        list.push(match prepared {
-            Prepared::Syslog(bound) => bound.start(&context)?,
-            Prepared::File(plan) => plan.start(positions, &context).await?,
-            Prepared::Stdin(options) => stdin::start(&options, &context)?,
-        });
-    }
-    let shutdown = guard.disarm();
-    Ok(Receivers { list, shutdown })
+        })
+    };
+    options.iter().map(prepare).collect::<Result<_, _>>().map(Bound)
 }
 
+/// Receivers that have their sockets, and do not take anything yet.
+#[derive(Debug)]
+pub struct Bound(Vec<Prepared>);
+
+impl Bound {
+    /// Begins to take what comes, and what has come: either all do, or none. Otherwise as
+    /// [`start`].
+    ///
+    /// # Errors
+    ///
+    /// The first receiver that cannot start.
+    pub async fn start(
+        self,
+        positions: &[Position],
+        context: &Context,
+    ) -> Result<Receivers, StartError> {
+        // Whatever has begun to listen ends when an error drops this before it is disarmed.
+        let scope = context.shutdown.child_token();
+        let guard = scope.clone().drop_guard();
+        let context = Context { shutdown: scope, ..context.clone() };
+        let mut list = Vec::new();
+        for prepared in self.0 {
+            list.push(match prepared {
+                Prepared::Syslog(bound) => bound.start(&context)?,
+                Prepared::File(plan) => plan.start(positions, &context).await?,
+                Prepared::Stdin(options) => stdin::start(&options, &context)?,
+            });
+        }
+        let shutdown = guard.disarm();
+        Ok(Receivers { list, shutdown })
+    }
+}
+
+#[derive(Debug)]
 enum Prepared {
     Syslog(syslog::Bound),
     File(file::Plan),

@@ -14,7 +14,7 @@ use operators::template::{Dictionary, TemplateId};
 use operators::types::{Alert, Batch, Block, Flags};
 
 use crate::config::settings::Settings;
-use crate::journal::{Control, FIRST_EPOCH, Fed, JournalError, Reader};
+use crate::journal::{Control, Fed, JournalError, Reader};
 use crate::render::{LineWriter, Told};
 use crate::setup;
 use crate::storage::events::Found;
@@ -40,16 +40,15 @@ pub enum Error {
     Write(#[from] io::Error),
 }
 
-/// Reads a journal from the oldest epoch that it holds; that epoch, and what follows.
+/// Reads a journal from the first record that it holds; the epoch of that, of which the beginning
+/// may be gone, and what follows.
 ///
 /// # Errors
 ///
 /// If it cannot be read.
 pub fn whole(dir: &Path) -> Result<(u64, Reader), JournalError> {
-    match Reader::open(dir, FIRST_EPOCH) {
-        Err(JournalError::Trimmed { oldest, .. }) => Ok((oldest, Reader::open(dir, oldest)?)),
-        reader => Ok((FIRST_EPOCH, reader?)),
-    }
+    let (epoch, _, reader) = Reader::oldest(dir)?;
+    Ok((epoch, reader))
 }
 
 /// The epochs of the last run that took any record in, however often it was interrupted: runs
@@ -107,7 +106,12 @@ pub fn events(
     let mut writer = LineWriter::default();
     let mut found = None;
     let mut out = Vec::new();
-    for fed in Reader::open(storage.dir(), *run.start())? {
+    let reader = match Reader::open(storage.dir(), *run.start()) {
+        // The epoch that the run begins in is not whole any more.
+        Err(JournalError::Trimmed { .. }) => whole(storage.dir())?.1,
+        reader => reader?,
+    };
+    for fed in reader {
         let block = match fed? {
             Fed::Block(block) if run.contains(&block.epoch) => block,
             Fed::EpochEnd { epoch, .. } if epoch >= *run.end() => break,

@@ -28,7 +28,7 @@ use crate::rules::reload::{self, Reloader};
 use crate::storage::Storage;
 use crate::storage::checkpoint::Marker;
 use crate::storage::spill::Backing;
-use crate::{journal, retold, rules, setup, storage};
+use crate::{journal, rules, setup, storage};
 
 /// What a session is told.
 pub struct Plan {
@@ -94,6 +94,11 @@ pub struct Restored {
     pub notes: Vec<String>,
 }
 
+/// The epoch that a start begins with.
+fn next_epoch(checkpoint: Option<Marker>) -> u64 {
+    checkpoint.map_or(FIRST_EPOCH, |marker| marker.epoch + 1)
+}
+
 fn storage_failure(error: storage::Error) -> Failure {
     let exit = match &error {
         storage::Error::InUse(_) | storage::Error::Version { .. } => Exit::Unavailable,
@@ -136,18 +141,33 @@ pub fn read_storage(dir: &Path) -> Result<Storage, Failure> {
     Storage::open_for_reading(dir).map_err(storage_failure)
 }
 
+/// A session that has its state open, and has not yet worked off what came after the last
+/// checkpoint. One that is dropped leaves that to the next start.
+///
+/// Fields are dropped in their order: the engine waits for the end of the dealer.
+pub struct Opened {
+    dealer: Dealer,
+    engine: Engine,
+    journal: Journal,
+    recovered: Option<Recovered>,
+    checkpoint: Option<Marker>,
+    pace: Pace,
+    stop_deadline: Duration,
+    rules: Rules,
+    state: Option<PathBuf>,
+    storage: Option<Storage>,
+    library: Arc<Library>,
+    schedule: Arc<Schedule>,
+    digest: u128,
+}
+
 impl Session {
     /// Opens the state, runs again what came after the last checkpoint, and is ready for more.
     ///
     /// # Errors
     /// If the state cannot be used, or the system gives no threads.
     pub fn start(settings: &Settings, plan: Plan) -> Result<Session, Failure> {
-        let material = Material::configured(settings);
-        let loaded = material.compile();
-        for warning in loaded.warnings() {
-            tracing::warn!("{warning}");
-        }
-        Session::start_in(settings, plan, loaded, Some(material))
+        Opened::open(settings, plan)?.work_off(|| false)
     }
 
     /// [`start`](Self::start) with these rules instead of those that the configuration names, and
@@ -161,118 +181,7 @@ impl Session {
         loaded: rules::Loaded,
     ) -> Result<Session, Failure> {
         let plan = Plan { state: None, ..plan };
-        Session::start_in(settings, plan, loaded, None)
-    }
-
-    fn start_in(
-        settings: &Settings,
-        plan: Plan,
-        loaded: rules::Loaded,
-        material: Option<Material>,
-    ) -> Result<Session, Failure> {
-        let Plan { workers, state, pace, event_lines, outlet } = plan;
-        let counts = Rules {
-            used: (loaded.report.rules + loaded.report.correlations) as u64,
-            refused: loaded.report.refused as u64,
-        };
-        let storage = state.as_deref().map(open_storage).transpose()?;
-        let checkpoint = match &storage {
-            Some(storage) => storage.checkpoint().map_err(storage_failure)?,
-            None => None,
-        };
-        let next_epoch = checkpoint.map_or(FIRST_EPOCH, |marker| marker.epoch + 1);
-        let options = setup::journal(settings, next_epoch);
-        let (journal, recovered) = match &state {
-            Some(dir) => {
-                let (journal, recovered) = Journal::open(dir, options).map_err(journal_failure)?;
-                (journal, Some(recovered))
-            }
-            None => (Journal::volatile(options), None),
-        };
-        let gate = match storage {
-            Some(_) => Gate::Durable(journal.durable()),
-            None => Gate::Open,
-        };
-        let backing = match &storage {
-            Some(storage) => Backing::kept(storage.clone()),
-            None => Backing::scratch(std::env::temp_dir()),
-        };
-        // What runs again is matched by the rules that it was matched by, and only then others
-        // take over.
-        let digest = loaded.active.digest;
-        let active = Arc::new(loaded.active);
-        let library = Arc::new(state.as_deref().map_or_else(Library::default, Library::of));
-        if let Some(material) = material {
-            library.keep(digest, &material).map_err(keep_failure)?;
-        }
-        library.put(Arc::clone(&active));
-        let before = checkpoint.map_or(digest, |marker| marker.rules);
-        let schedule = Arc::new(Schedule::new(library.get(before).unwrap_or_else(|error| {
-            tracing::error!(
-                %error,
-                "the rules of the last checkpoint are gone: what runs again is matched by those of \
-                 today"
-            );
-            active
-        })));
-        let (dealer, engine) = engine::start(engine::Setup {
-            workers,
-            detection: setup::detection(settings, workers),
-            rules: Arc::clone(&schedule),
-            library: Arc::clone(&library),
-            backing,
-            storage: storage.clone(),
-            checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
-            first_epoch: next_epoch,
-            first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
-            event_lines,
-            gate,
-            outlet,
-        })
-        .map_err(|error| Failure::new(Exit::Internal, error))?;
-
-        // Whatever fails from here on drops the dealer before the engine, which waits for its end.
-        let mut dealer = dealer;
-        let mut restored = Restored { checkpoint, ..Restored::default() };
-        let mut positions = Vec::new();
-        if let (Some(dir), Some(recovered)) = (&state, recovered) {
-            restored.again = run_again(dir, next_epoch, &recovered, &mut dealer)?;
-            restored.notes = notes(&recovered);
-            positions = recovered.positions;
-        }
-        let (intakes, intake_receiver) = mpsc::channel::<Intake>(CHANNEL_INTAKES);
-        let (controls, control_receiver) = mpsc::channel(16);
-        let is_new = restored.checkpoint.is_none() && restored.again == 0;
-        if state.is_some() && (is_new || schedule.latest().digest != digest) {
-            let control = reload::control(digest);
-            let intake = ControlIntake { control, receipt: None };
-            controls.try_send(intake).expect("nothing was sent before");
-        }
-        let options = WriterOptions {
-            pace,
-            stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
-            clock: wall_clock,
-        };
-        let dealer = Arc::new(Mutex::new(dealer));
-        let deal = Arc::clone(&dealer);
-        let feed = move |fed| deal.lock().expect(NO_PANIC).deal(fed);
-        let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
-            .map_err(|error| Failure::new(Exit::Internal, error))?;
-        Ok(Session {
-            intakes,
-            controls,
-            writer,
-            dealer,
-            engine,
-            positions,
-            restored,
-            rules: counts,
-            state,
-            storage,
-            until: None,
-            library,
-            digest,
-        })
+        Opened::open_with(settings, plan, loaded, None)?.work_off(|| false)
     }
 
     /// Loads rules again while the session goes on.
@@ -343,11 +252,189 @@ impl Session {
     }
 }
 
+impl Opened {
+    /// Opens the state. [`work_off`](Self::work_off) makes it a session.
+    ///
+    /// # Errors
+    /// If the state cannot be used, or the system gives no threads.
+    pub fn open(settings: &Settings, plan: Plan) -> Result<Opened, Failure> {
+        let material = Material::configured(settings);
+        let loaded = material.compile();
+        for warning in loaded.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Opened::open_with(settings, plan, loaded, Some(material))
+    }
+
+    fn open_with(
+        settings: &Settings,
+        plan: Plan,
+        loaded: rules::Loaded,
+        material: Option<Material>,
+    ) -> Result<Opened, Failure> {
+        let Plan { workers, state, pace, event_lines, outlet } = plan;
+        let counts = Rules {
+            used: (loaded.report.rules + loaded.report.correlations) as u64,
+            refused: loaded.report.refused as u64,
+        };
+        let storage = state.as_deref().map(open_storage).transpose()?;
+        let checkpoint = match &storage {
+            Some(storage) => storage.checkpoint().map_err(storage_failure)?,
+            None => None,
+        };
+        let next_epoch = next_epoch(checkpoint);
+        let options = setup::journal(settings, next_epoch);
+        let (journal, recovered) = match &state {
+            Some(dir) => {
+                let (journal, recovered) = Journal::open(dir, options).map_err(journal_failure)?;
+                (journal, Some(recovered))
+            }
+            None => (Journal::volatile(options), None),
+        };
+        let gate = match storage {
+            Some(_) => Gate::Durable(journal.durable()),
+            None => Gate::Open,
+        };
+        let backing = match &storage {
+            Some(storage) => Backing::kept(storage.clone()),
+            None => Backing::scratch(std::env::temp_dir()),
+        };
+        // What runs again is matched by the rules that it was matched by, and only then others
+        // take over.
+        let digest = loaded.active.digest;
+        let active = Arc::new(loaded.active);
+        let library = Arc::new(state.as_deref().map_or_else(Library::default, Library::of));
+        if let Some(material) = material {
+            library.keep(digest, &material).map_err(keep_failure)?;
+        }
+        library.put(Arc::clone(&active));
+        let before = checkpoint.map_or(digest, |marker| marker.rules);
+        let schedule = Arc::new(Schedule::new(library.get(before).unwrap_or_else(|error| {
+            tracing::error!(
+                %error,
+                "the rules of the last checkpoint are gone: what runs again is matched by those of \
+                 today"
+            );
+            active
+        })));
+        let (dealer, engine) = engine::start(engine::Setup {
+            workers,
+            detection: setup::detection(settings, workers),
+            rules: Arc::clone(&schedule),
+            library: Arc::clone(&library),
+            backing,
+            storage: storage.clone(),
+            checkpoint_interval: Duration::from_secs(settings.state.checkpoint_interval_s),
+            first_epoch: next_epoch,
+            first_seq: checkpoint.map_or(0, |marker| marker.next_seq),
+            event_lines,
+            gate,
+            outlet,
+        })
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+        Ok(Opened {
+            dealer,
+            engine,
+            journal,
+            recovered,
+            checkpoint,
+            pace,
+            stop_deadline: Duration::from_secs(settings.shutdown_timeout_s),
+            rules: counts,
+            state,
+            storage,
+            library,
+            schedule,
+            digest,
+        })
+    }
+
+    /// How many records the journal holds after the last checkpoint.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let end = self.recovered.as_ref().map_or(0, |recovered| recovered.next_seq);
+        end.saturating_sub(self.checkpoint.map_or(0, |marker| marker.next_seq))
+    }
+
+    /// What is going on in the engine.
+    #[must_use]
+    pub fn progress(&self) -> Arc<engine::Progress> {
+        self.engine.progress()
+    }
+
+    /// Runs again what came after the last checkpoint, and is ready for more.
+    ///
+    /// Once it is to be `stopped`, no further epoch is begun, and the session is only good to be
+    /// [finished](Session::finish) after [`hurry`](Session::hurry), which goes on with the rest.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or the system gives no threads.
+    pub fn work_off(self, stopped: impl Fn() -> bool) -> Result<Session, Failure> {
+        // Whatever fails from here on drops the dealer before the engine, which waits for its end.
+        let Opened {
+            // Only this thread closes the store, when the engine is done with it.
+            storage,
+            engine,
+            mut dealer,
+            journal,
+            recovered,
+            checkpoint,
+            pace,
+            stop_deadline,
+            rules,
+            state,
+            library,
+            schedule,
+            digest,
+        } = self;
+        let next_epoch = next_epoch(checkpoint);
+        let mut restored = Restored { checkpoint, ..Restored::default() };
+        let mut positions = Vec::new();
+        if let (Some(dir), Some(recovered)) = (&state, recovered) {
+            restored.again =
+                run_again(dir, next_epoch, &recovered, (&mut dealer, &engine), stopped)?;
+            restored.notes = notes(&recovered);
+            positions = recovered.positions;
+        }
+        let (intakes, intake_receiver) = mpsc::channel::<Intake>(CHANNEL_INTAKES);
+        let (controls, control_receiver) = mpsc::channel(16);
+        let is_new = restored.checkpoint.is_none() && restored.again == 0;
+        if state.is_some() && (is_new || schedule.latest().digest != digest) {
+            let control = reload::control(digest);
+            let intake = ControlIntake { control, receipt: None };
+            controls.try_send(intake).expect("nothing was sent before");
+        }
+        let options = WriterOptions { pace, stop_deadline, clock: wall_clock };
+        let dealer = Arc::new(Mutex::new(dealer));
+        let deal = Arc::clone(&dealer);
+        let feed = move |fed| deal.lock().expect(NO_PANIC).deal(fed);
+        let writer = Writer::spawn(journal, intake_receiver, control_receiver, options, feed)
+            .map_err(|error| Failure::new(Exit::Internal, error))?;
+        Ok(Session {
+            intakes,
+            controls,
+            writer,
+            dealer,
+            engine,
+            positions,
+            restored,
+            rules,
+            state,
+            storage,
+            until: None,
+            library,
+            digest,
+        })
+    }
+}
+
 /// A stored journal on its way through an engine of its own, epoch by epoch as it was cut. Nothing
 /// is kept, and the folder is left as it is.
 pub struct Again {
-    /// The oldest epoch that the journal holds.
+    /// The epoch that the journal begins in.
     pub first_epoch: u64,
+    /// The sequence number of its first record.
+    pub first_seq: u64,
     reader: Reader,
     dealer: Dealer,
     engine: Engine,
@@ -357,9 +444,11 @@ impl Again {
     /// Opens the journal in `dir`. Of the plan, the state and the pace mean nothing here.
     ///
     /// # Errors
-    /// If the journal cannot be read, or the system gives no threads.
+    /// If the folder is of another version, the journal cannot be read, or the system gives no
+    /// threads.
     pub fn start(settings: &Settings, dir: &Path, plan: Plan) -> Result<Again, Failure> {
-        let (first_epoch, reader) = retold::whole(dir).map_err(journal_failure)?;
+        Storage::check_version(dir).map_err(storage_failure)?;
+        let (first_epoch, first_seq, reader) = Reader::oldest(dir).map_err(journal_failure)?;
         let (dealer, engine) = engine::start(engine::Setup {
             workers: plan.workers,
             detection: setup::detection(settings, plan.workers),
@@ -369,13 +458,13 @@ impl Again {
             storage: None,
             checkpoint_interval: Duration::ZERO,
             first_epoch,
-            first_seq: 0,
+            first_seq,
             event_lines: plan.event_lines,
             gate: Gate::Open,
             outlet: plan.outlet,
         })
         .map_err(|error| Failure::new(Exit::Internal, error))?;
-        Ok(Again { first_epoch, reader, dealer, engine })
+        Ok(Again { first_epoch, first_seq, reader, dealer, engine })
     }
 
     /// What is going on in the engine.
@@ -390,22 +479,54 @@ impl Again {
     /// If the journal is damaged.
     pub fn run(self, stopped: impl Fn() -> bool) -> Result<Ended, Failure> {
         // What is named last is dropped first: the engine waits for the end of the dealer.
-        let Again { engine, mut dealer, reader, .. } = self;
+        let Again { engine, mut dealer, reader, first_seq, .. } = self;
         let mut open = OpenEpoch::default();
+        let mut lacking = Lacking { next_seq: first_seq, records: 0 };
         for fed in reader {
             let fed = fed.map_err(journal_failure)?;
             if stopped() {
                 break;
             }
             open.pass(&fed);
+            lacking.pass(&fed);
             dealer.deal(fed);
         }
+        lacking.warn();
         // A journal that was not stopped in good order ends here all the same.
         for fed in open.end() {
             dealer.deal(fed);
         }
         drop(dealer);
         Ok(engine.join())
+    }
+}
+
+/// Counts the records that a journal lacks between those that it has.
+struct Lacking {
+    next_seq: u64,
+    records: u64,
+}
+
+impl Lacking {
+    fn pass(&mut self, fed: &journal::Fed) {
+        let (first_seq, next_seq) = match fed {
+            journal::Fed::Block(block) => {
+                (block.first_seq, block.first_seq + block.records.len() as u64)
+            }
+            journal::Fed::EpochEnd { next_seq, .. } => (*next_seq, *next_seq),
+            journal::Fed::Control { .. } => return,
+        };
+        self.records += first_seq.saturating_sub(self.next_seq);
+        self.next_seq = self.next_seq.max(next_seq);
+    }
+
+    fn warn(&self) {
+        if self.records > 0 {
+            tracing::warn!(
+                records = self.records,
+                "records were lost to damage: what runs again is without them"
+            );
+        }
     }
 }
 
@@ -465,19 +586,31 @@ fn run_again(
     dir: &Path,
     from: u64,
     recovered: &Recovered,
-    dealer: &mut Dealer,
+    (dealer, engine): (&mut Dealer, &Engine),
+    stopped: impl Fn() -> bool,
 ) -> Result<u64, Failure> {
     if recovered.next_seq == 0 && recovered.last_complete == 0 {
         return Ok(0);
     }
     let mut records = 0;
+    let mut lacking = Lacking { next_seq: dealer.dealt().1, records: 0 };
     for fed in Reader::open(dir, from).map_err(journal_failure)? {
         let fed = fed.map_err(journal_failure)?;
         if let journal::Fed::Block(block) = &fed {
             records += block.records.len() as u64;
         }
+        lacking.pass(&fed);
+        let stop = matches!(fed, journal::Fed::EpochEnd { .. }) && stopped();
+        if stop {
+            // The dealer puts this epoch down, and all that comes, until it is told to go on.
+            engine.hold();
+        }
         dealer.deal(fed);
+        if stop {
+            break;
+        }
     }
+    lacking.warn();
     Ok(records)
 }
 

@@ -185,16 +185,8 @@ impl Storage {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let io = |source| Error::Io { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(io)?;
-        let version = dir.join("VERSION");
-        match std::fs::read_to_string(&version) {
-            Ok(found) if found.trim() == VERSION.to_string() => {}
-            Ok(found) => {
-                return Err(Error::Version { dir: dir.to_owned(), found: found.trim().to_owned() });
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                std::fs::write(&version, format!("{VERSION}\n")).map_err(io)?;
-            }
-            Err(error) => return Err(io(error)),
+        if !Self::check_version(dir)? {
+            std::fs::write(dir.join("VERSION"), format!("{VERSION}\n")).map_err(io)?;
         }
         let shared = Shared::new();
         let (options, families) = (database_options(&shared), families(&shared));
@@ -208,6 +200,22 @@ impl Storage {
         std::fs::remove_dir_all(dir.join("ingest")).ok();
         std::fs::create_dir_all(dir.join("ingest")).map_err(io)?;
         Ok(storage)
+    }
+
+    /// Whether `dir` says of which version it is, which is then this one.
+    ///
+    /// # Errors
+    /// If it says another, or cannot be read.
+    pub fn check_version(dir: &Path) -> Result<bool, Error> {
+        let found = match std::fs::read_to_string(dir.join("VERSION")) {
+            Ok(found) => found.trim().to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(Error::Io { dir: dir.to_owned(), source }),
+        };
+        match found == VERSION.to_string() {
+            true => Ok(true),
+            false => Err(Error::Version { dir: dir.to_owned(), found }),
+        }
     }
 
     /// Opens the state in `dir` for reading, while another process may be writing it. What is

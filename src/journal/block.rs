@@ -229,6 +229,11 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// How many sources have to be known to read it.
+    pub(super) fn sources(&self) -> usize {
+        self.runs.iter().map(|run| run.source as usize + 1).max().unwrap_or(0)
+    }
+
     /// The receipt time of the first record, if there is one.
     pub(super) fn received_at_first(&self) -> Option<EventTime> {
         self.runs.first().map(|run| run.received_at)

@@ -14,38 +14,37 @@ pub struct Damage {
     pub offset: u64,
     /// What is wrong there.
     pub what: &'static str,
-    /// From where on the segment is cut by a repair: where the last group before `offset` ends.
-    pub cut: u64,
-    /// How many bytes that takes away.
+    /// How many bytes, from `offset` on, a repair moves aside; 0 if what is there is left.
     pub bytes: u64,
-    /// How many entries among them are whole, and would be moved aside with the rest.
-    pub entries: u64,
-    /// The sequence numbers that are missing after a repair; none may be used again.
+    /// The sequence numbers that are missing after a repair; none is used again. Empty where
+    /// nobody has looked yet.
     pub lost_seqs: std::ops::Range<u64>,
-    /// The epoch that goes on after a repair.
-    pub(super) next_epoch: u64,
+    /// Whether all of them were records; else there were so many at most.
+    pub exact: bool,
 }
 
 impl Damage {
-    /// Where a repair moves what it cuts; of a segment whose header is bad, all of it.
+    /// Damage of which nobody knows yet what it costs.
+    pub(super) fn found(file: &Path, offset: u64, what: &'static str) -> Self {
+        let file = file.to_owned();
+        Damage { file, offset, what, bytes: 0, lost_seqs: 0..0, exact: false }
+    }
+
+    /// Where a repair moves those bytes; of a segment whose header is bad, all of it.
     #[must_use]
     pub fn aside(&self) -> PathBuf {
-        damaged_path(&self.file, self.cut)
+        damaged_path(&self.file, self.offset)
     }
 }
 
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Damage { file, offset, what, cut, bytes, entries, lost_seqs, .. } = self;
+        let Damage { file, offset, what, .. } = self;
         write!(
             f,
-            "journal segment `{}` is damaged at byte {offset}: {what}; a repair moves {bytes} bytes \
-             from byte {cut} on aside, with {entries} whole entries, to `{}`, and goes on without \
-             at most {} records, from sequence number {}: {}",
+            "journal segment `{}` is damaged at byte {offset}: {what}; a repair goes on without \
+             what cannot be read, and says what that is: {}",
             file.display(),
-            self.aside().display(),
-            lost_seqs.end - lost_seqs.start,
-            lost_seqs.start,
             repair_command(file.parent()),
         )
     }
@@ -59,10 +58,10 @@ fn repair_command(journal: Option<&Path>) -> String {
     format!("`seerflow-dataflow state repair --state {}`", state.display())
 }
 
-/// Where a repair moves what it cuts from `file` at `cut`.
+/// Where a repair moves what it takes out of `file` at `offset`.
 #[must_use]
-pub(super) fn damaged_path(file: &Path, cut: u64) -> PathBuf {
-    file.with_extension(format!("{cut}.damaged"))
+pub(super) fn damaged_path(file: &Path, offset: u64) -> PathBuf {
+    file.with_extension(format!("{offset}.damaged"))
 }
 
 /// A last group that was not written to its end, as a crash leaves it. Nobody was told that it
@@ -160,17 +159,8 @@ impl JournalError {
         move |source| JournalError::Io { doing, path, source }
     }
 
-    /// A segment of which everything from `cut` on is unusable.
-    pub(super) fn damaged(file: &Path, offset: u64, what: Malformed, bytes: u64) -> Self {
-        JournalError::Damaged(Damage {
-            file: file.to_owned(),
-            offset,
-            what: what.0,
-            cut: offset,
-            bytes,
-            entries: 0,
-            lost_seqs: 0..0,
-            next_epoch: 0,
-        })
+    /// Something in a segment that is not as it was written.
+    pub(super) fn damaged(file: &Path, offset: u64, what: Malformed) -> Self {
+        JournalError::Damaged(Damage::found(file, offset, what.0))
     }
 }

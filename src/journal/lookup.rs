@@ -247,8 +247,7 @@ struct Place {
 
 impl Entries<'_> {
     fn damaged(&self, at: u64, what: Malformed) -> JournalError {
-        let len = std::fs::metadata(self.path).map_or(at, |metadata| metadata.len());
-        JournalError::damaged(self.path, at, what, len.saturating_sub(at))
+        JournalError::damaged(self.path, at, what)
     }
 
     fn seek(&mut self, to: u64) -> io::Result<()> {

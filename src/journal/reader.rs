@@ -60,19 +60,43 @@ impl Reader {
             Some(oldest) if oldest > from_epoch => {
                 Err(JournalError::Trimmed { dir, wanted: from_epoch, oldest })
             }
-            _ => Ok(Reader {
-                dir,
-                from_epoch,
-                segments,
-                bytes: Vec::new(),
-                path: PathBuf::new(),
-                salt: 0,
-                at: 0,
-                end: 0,
-                state: None,
-                torn: None,
-                failed: false,
-            }),
+            _ => Ok(Reader::of(dir, segments, from_epoch)),
+        }
+    }
+
+    /// Begins with the first record that is there, though the beginning of its epoch may be gone;
+    /// also says which epoch and which sequence number that is.
+    ///
+    /// # Errors
+    ///
+    /// If the segments cannot be read.
+    pub fn oldest(dir: &Path) -> Result<(u64, u64, Reader), JournalError> {
+        let dir = dir.join(FOLDER);
+        let segments: VecDeque<PathBuf> =
+            segment::list(&dir)?.into_iter().map(|(_, path)| path).collect();
+        let (epoch, seq) = match segments.front() {
+            Some(path) => {
+                let header = segment::header(path)?.0;
+                (header.epoch, header.first_seq)
+            }
+            None => (super::FIRST_EPOCH, 0),
+        };
+        Ok((epoch, seq, Reader::of(dir, segments, epoch)))
+    }
+
+    fn of(dir: PathBuf, segments: VecDeque<PathBuf>, from_epoch: u64) -> Reader {
+        Reader {
+            dir,
+            from_epoch,
+            segments,
+            bytes: Vec::new(),
+            path: PathBuf::new(),
+            salt: 0,
+            at: 0,
+            end: 0,
+            state: None,
+            torn: None,
+            failed: false,
         }
     }
 
@@ -107,9 +131,6 @@ impl Reader {
 
     /// The entry at hand, if it is one of those wanted.
     fn entry(&mut self) -> Result<Option<Fed>, JournalError> {
-        let malformed = |path: &Path, at, what, end| {
-            JournalError::damaged(path, at as u64, what, (end - at) as u64)
-        };
         let state = self.state.as_mut().expect("a segment's header comes before its entries");
         let (at, end) = (self.at, self.end);
         let fed = frame_unchecked(&self.bytes[at..end], self.salt)
@@ -117,7 +138,7 @@ impl Reader {
                 self.at += frame.size;
                 fed(&frame, state, self.from_epoch)
             })
-            .map_err(|what| malformed(&self.path, at, what, end))?;
+            .map_err(|what| JournalError::damaged(&self.path, at as u64, what))?;
         Ok(fed)
     }
 
@@ -138,7 +159,7 @@ impl Reader {
             Tail::Torn(torn) if self.segments.is_empty() => self.torn = Some(torn),
             Tail::Torn(torn) => {
                 let what = Malformed("it ends in an unfinished write and is not the last");
-                return Err(JournalError::damaged(&path, torn.offset, what, torn.bytes));
+                return Err(JournalError::damaged(&path, torn.offset, what));
             }
             Tail::Damaged(damage) => return Err(damage.into()),
         }
@@ -154,7 +175,7 @@ impl Reader {
         match &self.state {
             Some(before) if place(before) != place(&state) => {
                 let what = Malformed("it does not follow the segment before it");
-                Err(JournalError::damaged(path, 0, what, self.bytes.len() as u64))
+                Err(JournalError::damaged(path, 0, what))
             }
             _ => Ok(state),
         }

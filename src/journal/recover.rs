@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::error::{Damage, JournalError, TornTail, damaged_path};
-use super::format::{Group, Header, Kind};
+use super::format::Header;
+use super::mend::{Follows, Mended, mend};
 use super::retention::{Meta, Segments};
 use super::segment::{self, Tail};
 use super::state::State;
@@ -64,10 +65,11 @@ pub(super) fn open(
     remove_temporary(&folder)?;
 
     let mut repaired = Vec::new();
-    let (segments, headless) = headers(&folder, options.repair, &mut repaired)?;
+    let repair = if options.repair { Repair::Done } else { Repair::No };
+    let (segments, headless) = headers(&folder, repair, &mut repaired)?;
     let (state, torn, file) = match segments.last() {
         Some(last) => {
-            let (state, torn) = check(&segments, &headless, &options, &mut repaired)?;
+            let (state, torn) = check(&segments, &headless, &options, repair, &mut repaired)?;
             let file = disk.open(&last.path).map_err(JournalError::io("open", &last.path))?;
             (state, torn, file)
         }
@@ -85,7 +87,7 @@ pub(super) fn open(
         }
     };
     let mut segments = match segments.is_empty() {
-        true => headers(&folder, false, &mut Vec::new())?.0,
+        true => headers(&folder, Repair::No, &mut Vec::new())?.0,
         false => segments,
     };
     let last = segments.last().expect("there is one now");
@@ -128,6 +130,38 @@ pub(super) fn open(
     let mut journal = Journal::new(options, state, Some(place), durable, counters);
     journal.group.salt = salt;
     Ok((journal, recovered))
+}
+
+/// What is done about damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repair {
+    /// It is an error.
+    No,
+    /// It is found out what a repair would do.
+    Planned,
+    Done,
+}
+
+/// Says what [`repair`] would do, and changes nothing.
+///
+/// # Errors
+///
+/// As [`Journal::open`], and if the system refuses.
+pub fn examine(dir: &Path, (next_seq, next_epoch): (u64, u64)) -> Result<Repaired, JournalError> {
+    let folder = dir.join(FOLDER);
+    let _lock = lock(dir, &folder)?;
+    let options = Options::usual();
+    let mut damage = Vec::new();
+    let (segments, beyond) = headers(&folder, Repair::Planned, &mut damage)?;
+    let (end, torn) = match segments.is_empty() {
+        true => (beyond.unwrap_or((0, 1)), None),
+        false => {
+            let (state, torn) = check(&segments, &beyond, &options, Repair::Planned, &mut damage)?;
+            ((state.cutter.next_seq(), state.cutter.epoch()), torn)
+        }
+    };
+    let behind = next_seq > end.0 || next_epoch > end.1;
+    Ok(Repaired { damage, torn, passed_over: behind.then_some(end.0..next_seq.max(end.0)) })
 }
 
 /// What a repair has done.
@@ -223,7 +257,7 @@ type Beyond = Option<(u64, u64)>;
 /// Reads all headers. A repair moves aside segments whose header is bad.
 fn headers(
     folder: &Path,
-    repair: bool,
+    repair: Repair,
     repaired: &mut Vec<Damage>,
 ) -> Result<(Vec<Found>, Beyond), JournalError> {
     let mut segments: Vec<Found> = Vec::new();
@@ -231,22 +265,40 @@ fn headers(
     for (first_seq, path) in segment::list(folder)? {
         match segment::header(&path) {
             Ok((header, header_len)) => {
-                beyond = None;
+                // Nothing in front tells of these, so it is told with them; else with what the
+                // segment before them lacks.
+                if let (Some(_), true) = (beyond.take(), segments.is_empty())
+                    && let Some(last) = repaired.last_mut()
+                {
+                    last.lost_seqs = last.lost_seqs.start..header.first_seq;
+                    last.exact = true;
+                }
                 segments.push(Found { path, header, header_len });
             }
-            Err(JournalError::Damaged(mut damage)) if repair => {
-                let aside = damaged_path(&path, 0);
-                fs::rename(&path, &aside).map_err(JournalError::io("move aside", &path))?;
-                let unknown = segment::bound_without_header(damage.bytes);
+            Err(JournalError::Damaged(mut damage)) if repair != Repair::No => {
+                let len = fs::metadata(&path).map_err(JournalError::io("read", &path))?.len();
+                if repair == Repair::Done {
+                    let aside = damaged_path(&path, 0);
+                    fs::rename(&path, &aside).map_err(JournalError::io("move aside", &path))?;
+                }
+                let unknown = segment::bound_without_header(len);
                 let (seq, epoch) = beyond.unwrap_or_else(|| {
                     (first_seq, segments.last().map_or(1, |last| last.header.epoch))
                 });
+                if let (Some(_), true, Some(last)) =
+                    (beyond, segments.is_empty(), repaired.last_mut())
+                {
+                    last.lost_seqs.end = first_seq.max(last.lost_seqs.start);
+                    last.exact = true;
+                }
                 let next_seq = seq.max(first_seq).saturating_add(unknown);
                 let longest = segments.last().map_or(0, |last| {
                     fs::metadata(&last.path).map_or(0, |metadata| metadata.len())
                 });
                 beyond = Some((next_seq, epoch.saturating_add(unknown).saturating_add(longest)));
-                damage.lost_seqs = first_seq..next_seq;
+                damage.bytes = len;
+                let end = if segments.is_empty() { next_seq } else { first_seq };
+                damage.lost_seqs = first_seq..end;
                 repaired.push(damage);
             }
             Err(error) => return Err(error),
@@ -260,116 +312,85 @@ fn check(
     segments: &[Found],
     headless: &Beyond,
     options: &Options,
+    repair: Repair,
     repaired: &mut Vec<Damage>,
 ) -> Result<(State, Option<TornTail>), JournalError> {
     let mut end = (State::new(options.positions_max), None);
     for (index, found) in segments.iter().enumerate() {
         let next = segments.get(index + 1);
         // What is to be repaired has to be looked for.
-        let spared = !options.repair;
+        let spared = repair == Repair::No;
         if spared && next.is_some_and(|next| next.header.epoch < options.check_from) {
             continue;
         }
         let Found { path, header, header_len } = found;
         let bytes = fs::read(path).map_err(JournalError::io("read", path))?;
+        let follows = match next {
+            Some(Found { header, .. }) => Some(Follows {
+                place: (header.first_seq, header.epoch),
+                known: true,
+                sources: &header.sources,
+            }),
+            None => headless.map(|place| Follows { place, known: false, sources: &[] }),
+        };
+        if repair != Repair::No {
+            let head = (header, *header_len);
+            let mended = mend(path, &bytes, head, follows, options.positions_max);
+            if repair == Repair::Done && !mended.damage.is_empty() {
+                move_aside(path, &bytes, &mended)?;
+            }
+            repaired.extend(mended.damage);
+            end = (mended.state, mended.torn);
+            continue;
+        }
         let mut state = State::of(header, options.positions_max);
         let reading = segment::read(path, &bytes, *header_len, header.salt, &mut state);
-        let follows = match next {
-            Some(next) => Some((next.header.first_seq, next.header.epoch)),
-            None => *headless,
+        let torn = match (reading.tail, follows) {
+            (Tail::Damaged(damage), _) => return Err(damage.into()),
+            (Tail::Torn(torn), None) => Some(torn),
+            (Tail::None, None) => None,
+            (tail, Some(follows)) => {
+                seam(path, &tail, bytes.len(), &state, follows.place)?;
+                None
+            }
         };
-        let (torn, damage) = match (reading.tail, follows) {
-            (Tail::Damaged(damage), follows) => (None, Some(expected(damage, follows))),
-            (Tail::Torn(torn), None) => (Some(torn), None),
-            (tail, Some(follows)) => (None, seam(found, tail, &bytes, &state, follows)?),
-            (Tail::None, None) => (None, None),
-        };
-        let Some(damage) = damage else {
-            end = (state, torn);
-            continue;
-        };
-        if !options.repair {
-            return Err(damage.into());
-        }
-        let rest = move_aside(found, &bytes, &damage, &state)?;
-        let mut state = State::of(header, options.positions_max);
-        let reading = segment::read(path, &rest, *header_len, header.salt, &mut state);
-        assert!(matches!(reading.tail, Tail::None), "what a repair leaves is whole");
-        repaired.push(damage);
-        end = (state, None);
+        end = (state, torn);
     }
     Ok(end)
 }
 
-/// Damage in a segment that another follows: how much is lost is known.
-fn expected(mut damage: Damage, follows: Option<(u64, u64)>) -> Damage {
-    if let Some((next_seq, next_epoch)) = follows {
-        damage.lost_seqs.end = next_seq.max(damage.lost_seqs.start);
-        damage.next_epoch = next_epoch;
-    }
-    damage
-}
-
 /// Whether a segment that is whole, or not finished, ends where the next one begins.
 fn seam(
-    found: &Found,
-    tail: Tail,
-    bytes: &[u8],
+    path: &Path,
+    tail: &Tail,
+    len: usize,
     state: &State,
     (next_seq, next_epoch): (u64, u64),
-) -> Result<Option<Damage>, JournalError> {
+) -> Result<(), JournalError> {
     let here = (state.cutter.next_seq(), state.cutter.epoch());
-    let (cut, what, entries) = match tail {
-        Tail::Torn(torn) => {
-            (torn.offset, "it ends in an unfinished write and is not the last", torn.entries)
+    let (at, what) = match tail {
+        Tail::Torn(torn) => (torn.offset, "it ends in an unfinished write and is not the last"),
+        _ if here == (next_seq, next_epoch) => return Ok(()),
+        _ if next_seq < here.0 || next_epoch < here.1 => {
+            (len as u64, "the segment after it begins before it ends")
         }
-        _ if here == (next_seq, next_epoch) => return Ok(None),
-        _ => (bytes.len() as u64, "the segment that should follow it is missing", 0),
+        _ => (len as u64, "the segment that should follow it is missing"),
     };
-    let damage = Damage {
-        file: found.path.clone(),
-        offset: cut,
-        what,
-        cut,
-        bytes: bytes.len() as u64 - cut,
-        entries,
-        lost_seqs: here.0..next_seq.max(here.0),
-        next_epoch,
-    };
-    match next_seq < here.0 || next_epoch < here.1 {
-        // Two segments with the same records: nobody but a person can say which is right.
-        true => Err(Damage { what: "the segment after it begins before it ends", ..damage }.into()),
-        false => Ok(Some(damage)),
-    }
+    Err(Damage::found(path, at, what).into())
 }
 
-/// Moves what is damaged aside and puts a gap in its place; what the segment then holds.
+/// Moves aside what was taken out of a segment.
 ///
-/// The repaired segment takes the place of the damaged one in one step, so that a crash leaves
-/// one or the other.
-fn move_aside(
-    found: &Found,
-    bytes: &[u8],
-    damage: &Damage,
-    state: &State,
-) -> Result<Vec<u8>, JournalError> {
-    let path = &found.path;
-    let cut = damage.cut as usize;
-    if cut < bytes.len() {
-        let aside = damaged_path(path, damage.cut);
-        write_synced(&aside, &bytes[cut..])?;
+/// What is left takes the segment's place in one step, so that a crash leaves one or the other.
+fn move_aside(path: &Path, bytes: &[u8], mended: &Mended) -> Result<(), JournalError> {
+    for damage in mended.damage.iter().filter(|damage| damage.bytes > 0) {
+        let (from, len) = (damage.offset as usize, damage.bytes as usize);
+        write_synced(&damage.aside(), &bytes[from..from + len])?;
     }
-    let mut gap = Group::new(found.header.salt);
-    let next_epoch = damage.next_epoch.max(state.cutter.epoch());
-    let payload = gap.begin(Kind::Gap, state.cutter.epoch());
-    payload.extend_from_slice(&damage.lost_seqs.end.to_le_bytes());
-    payload.extend_from_slice(&next_epoch.to_le_bytes());
-    gap.finish(false);
-    let rest = [&bytes[..cut], &gap.bytes].concat();
+    // A torn tail, if there is one, is cut off with this.
     let temporary = path.with_extension("tmp");
-    write_synced(&temporary, &rest)?;
-    fs::rename(&temporary, path).map_err(JournalError::io("replace", path))?;
-    Ok(rest)
+    write_synced(&temporary, &mended.bytes)?;
+    fs::rename(&temporary, path).map_err(JournalError::io("replace", path))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {

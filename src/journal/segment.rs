@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::block;
 use super::error::{Damage, JournalError, TornTail};
 use super::format::{
-    Bytes, FRAME, HEAD, HEADER_HEAD, Header, HeaderError, Kind, Malformed, frame, frame_unchecked,
+    FRAME, HEAD, HEADER_HEAD, Header, HeaderError, Malformed, frame, frame_unchecked,
 };
 use super::state::State;
 
@@ -68,8 +67,7 @@ fn fill(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
 
 /// The header at the start of a segment's bytes, which must agree with the segment's name.
 pub(super) fn decode_header(path: &Path, bytes: &[u8]) -> Result<(Header, usize), JournalError> {
-    let len = std::fs::metadata(path).map_or(bytes.len() as u64, |metadata| metadata.len());
-    let damaged = |what| JournalError::damaged(path, 0, what, len);
+    let damaged = |what| JournalError::damaged(path, 0, what);
     match Header::decode(bytes) {
         Ok((header, len)) => {
             let dir = path.parent().unwrap_or(Path::new(""));
@@ -124,14 +122,13 @@ pub(super) fn read(
     let Err((group, contradiction)) = walk(&bytes[..end], start, salt, state) else {
         let tail = match bad {
             None if end == bytes.len() => Tail::None,
-            _ => judge(path, bytes, end, bad, salt, state),
+            _ => judge(path, bytes, end, bad, salt),
         };
         return Reading { end, tail };
     };
     *state = before;
     walk(&bytes[..group], start, salt, state).expect("it came past this group a moment ago");
-    let after = survey(bytes, contradiction.0, salt, state);
-    let damage = damage(path, bytes, group, contradiction, &after, (salt, state));
+    let damage = Damage::found(path, contradiction.0 as u64, contradiction.1.0);
     Reading { end: group, tail: Tail::Damaged(damage) }
 }
 
@@ -168,19 +165,11 @@ fn walk(bytes: &[u8], start: usize, salt: u32, state: &mut State) -> Result<(), 
 }
 
 /// Tells an unfinished write from damage.
-fn judge(
-    path: &Path,
-    bytes: &[u8],
-    end: usize,
-    bad: Option<Bad>,
-    salt: u32,
-    state: &State,
-) -> Tail {
+fn judge(path: &Path, bytes: &[u8], end: usize, bad: Option<Bad>, salt: u32) -> Tail {
     let at = bad.map_or(bytes.len(), |(at, _)| at);
-    let after = survey(bytes, at, salt, state);
     match bad {
-        Some(bad) if after.finished => {
-            Tail::Damaged(damage(path, bytes, end, bad, &after, (salt, state)))
+        Some((at, what)) if is_finished_after(bytes, at, salt) => {
+            Tail::Damaged(Damage::found(path, at as u64, what.0))
         }
         _ => Tail::Torn(TornTail {
             file: path.to_owned(),
@@ -201,80 +190,20 @@ fn whole(bytes: &[u8], mut at: usize, salt: u32) -> u64 {
     entries
 }
 
-fn damage(
-    path: &Path,
-    bytes: &[u8],
-    end: usize,
-    (at, what): Bad,
-    after: &Survey,
-    (salt, state): (u32, &State),
-) -> Damage {
-    Damage {
-        file: path.to_owned(),
-        offset: at as u64,
-        what: what.0,
-        cut: end as u64,
-        bytes: (bytes.len() - end) as u64,
-        entries: whole(&bytes[..at], end, salt) + after.entries,
-        lost_seqs: state.cutter.next_seq()..after.next_seq,
-        next_epoch: after.next_epoch,
-    }
-}
-
-/// What can still be made out after something bad.
-#[derive(Debug)]
-struct Survey {
-    entries: u64,
-    /// Whether a whole group ends there.
-    finished: bool,
-    /// No sequence number from here on can have been in the segment.
-    next_seq: u64,
-    /// No epoch after this one can have been in the segment.
-    next_epoch: u64,
-}
-
-/// Looks for whole entries from `at` on, byte by byte.
+/// Whether a group is finished after `at`.
 ///
-/// Entries' heads are checksummed and salted, so what senders write into their records cannot
-/// lead it astray, nor make it sum up the same bytes again and again.
-fn survey(bytes: &[u8], mut at: usize, salt: u32, state: &State) -> Survey {
-    let (epoch, next_seq) = (state.cutter.epoch(), state.cutter.next_seq());
-    let mut survey = Survey { entries: 0, finished: false, next_seq, next_epoch: epoch };
-    let mut known = at;
+/// Looks for whole entries, byte by byte. Their heads are checksummed and salted, so what senders
+/// write into their records cannot lead it astray, nor make it sum up the same bytes again and
+/// again.
+fn is_finished_after(bytes: &[u8], mut at: usize, salt: u32) -> bool {
     while at + FRAME + HEAD <= bytes.len() {
-        let Ok(found) = frame(&bytes[at..], salt) else {
-            at += 1;
-            continue;
-        };
-        survey.entries += 1;
-        survey.finished |= !found.more;
-        let (seq, epoch) = reach(found.kind, found.payload, found.epoch);
-        survey.next_seq = survey.next_seq.max(seq);
-        survey.next_epoch = survey.next_epoch.max(epoch);
-        at += found.size;
-        known = at;
-    }
-    // What cannot be made out after the last entry may have been records and ends of epochs, each
-    // of which takes a byte or more.
-    let unknown = (bytes.len() - known) as u64;
-    survey.next_seq = survey.next_seq.saturating_add(unknown);
-    survey.next_epoch = survey.next_epoch.saturating_add(unknown);
-    survey
-}
-
-/// The sequence number and the epoch that an entry leads to.
-fn reach(kind: Kind, payload: &[u8], epoch: u64) -> (u64, u64) {
-    let mut cursor = Bytes(payload);
-    match kind {
-        Kind::Block => {
-            let (first_seq, count) = block::peek(payload).unwrap_or_default();
-            (first_seq.saturating_add(u64::from(count)), epoch)
+        match frame(&bytes[at..], salt) {
+            Ok(found) if !found.more => return true,
+            Ok(found) => at += found.size,
+            Err(_) => at += 1,
         }
-        Kind::EpochEnd => (cursor.u64().unwrap_or_default(), epoch.saturating_add(1)),
-        Kind::Clean => (cursor.u64().unwrap_or_default(), epoch),
-        Kind::Gap => (cursor.u64().unwrap_or_default(), cursor.u64().unwrap_or_default()),
-        Kind::Source | Kind::Control => (0, epoch),
     }
+    false
 }
 
 /// How many records and epochs a segment whose header is gone may have held, at most: each takes

@@ -18,7 +18,7 @@ const OTHERS_MAX: usize = 64;
 /// The name of the source that stands for those beyond the limit.
 pub(super) const OTHER: &str = "other";
 /// No journal has so many sources or positions, whatever its options were.
-const TABLE_MAX: usize = 1 << 20;
+pub(super) const TABLE_MAX: usize = 1 << 20;
 /// How many bytes the names of sources may take in all; beyond, a source counts as one too many.
 /// With the positions they fit into a segment's header.
 pub(super) const SOURCES_BYTES_MAX: usize = 16 << 20;

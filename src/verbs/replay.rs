@@ -194,9 +194,10 @@ fn read_journal(
     let shutdown = CancellationToken::new();
     let interrupted = verbs::stop_on_signal(runtime, shutdown.clone());
     let again = Again::start(settings, dir, plan)?;
-    if again.first_epoch > FIRST_EPOCH {
+    if again.first_epoch > FIRST_EPOCH || again.first_seq > 0 {
         tracing::warn!(
             first_epoch = again.first_epoch,
+            records = again.first_seq,
             "the beginning of the journal is gone: the answers may differ from what was told then"
         );
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use operators::types::{Alert, Level, Span};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
+use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, narrate, print, start_log, state_flag};
 use crate::config::settings::{ConsoleFormat, ConsoleStream, Rotation as RotationBy, Settings};
@@ -18,13 +20,16 @@ use crate::journal::{Keep, Pace, wall_clock};
 use crate::outlets::{AlertFile, Console, Live, Rotation};
 use crate::receivers::{Context, DeadLetters, StartError};
 use crate::rules::reload::{self, Reloaded, Reloader};
-use crate::session::{Plan, Session};
+use crate::session::{Opened, Plan, Session};
 use crate::summing::{Sum, summary};
 use crate::telemetry::Format;
+use crate::verbs::rules::counted;
 use crate::{receivers, setup, verbs};
 
 /// How large the file of dead letters may grow before it is set aside.
 const DEAD_LETTERS_BYTES: u64 = 64 << 20;
+/// If working off the journal takes longer than this, it is said.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 /// How often old segments of the journal are looked for.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
@@ -55,7 +60,11 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         .map_err(|error| Failure::new(Exit::Internal, error))?;
     // Before anything takes time: until somebody listens for it, this signal ends the process.
     let hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
-    let mut session = Session::start(
+    let shutdown = CancellationToken::new();
+    verbs::stop_on_signal(&runtime, shutdown.clone());
+    // What comes while the journal is worked off waits in the system's buffers.
+    let bound = receivers::bind(&options).map_err(start_failure)?;
+    let opened = Opened::open(
         settings,
         Plan {
             workers: settings.workers,
@@ -65,30 +74,24 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
             outlet: Box::new(outlets(global, settings)?),
         },
     )?;
+    let mut session = work_off(global, opened, &shutdown)?;
     for note in &session.restored.notes {
         tracing::warn!("{note}");
     }
 
-    let shutdown = CancellationToken::new();
-    verbs::stop_on_signal(&runtime, shutdown.clone());
     let letters = dir.join("dead-letters.ndjson");
     let context = Context {
         sender: session.intakes.clone(),
         dead_letters: DeadLetters::file(&letters, DEAD_LETTERS_BYTES)?,
         shutdown: shutdown.clone(),
     };
-    let start = receivers::start(&options, &session.positions, &context);
+    let start = bound.start(&session.positions, &context);
     let receivers = match runtime.block_on(start) {
         Ok(receivers) => receivers,
         Err(error) => {
             drop(context);
             session.finish(true)?;
-            let exit = match &error {
-                StartError::Bind { .. } => Exit::Unavailable,
-                StartError::Pattern(_) => Exit::Config,
-                StartError::Thread { .. } => Exit::Internal,
-            };
-            return Err(Failure::new(exit, error));
+            return Err(start_failure(error));
         }
     };
     if !global.quiet {
@@ -163,6 +166,54 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
         false => {}
     }
     Ok(Exit::Ok)
+}
+
+fn start_failure(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Bind { .. } => Exit::Unavailable,
+        StartError::Pattern(_) => Exit::Config,
+        StartError::Thread { .. } => Exit::Internal,
+    };
+    Failure::new(exit, error)
+}
+
+/// Works off what the journal holds after the last checkpoint; says so if it takes a while.
+fn work_off(
+    global: &Global,
+    opened: Opened,
+    shutdown: &CancellationToken,
+) -> Result<Session, Failure> {
+    let (left, progress) = (opened.left(), opened.progress());
+    let (quiet, format) = (global.quiet, global.log_format);
+    let (done, ended) = mpsc::sync_channel::<()>(0);
+    let say = move || {
+        if ended.recv_timeout(SAY_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) || quiet {
+            return;
+        }
+        let events = counted(left, "event");
+        match format {
+            Format::Text => {
+                narrate(&format!(
+                    "working off {events} of the journal; what is sent meanwhile waits\n"
+                ));
+            }
+            Format::Json => tracing::info!(events = left, "working off the journal"),
+        }
+        let measure = move || Measured {
+            done: progress.told.load(Ordering::Relaxed),
+            total: Some(left),
+            said: counted(progress.alerts.load(Ordering::Relaxed), "alert"),
+        };
+        let _bar = Progress::follow(Unit::Events, format == Format::Json, measure);
+        // Nothing is ever sent: this waits for the end of the work.
+        let _ = ended.recv();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(say);
+        let session = opened.work_off(|| shutdown.is_cancelled());
+        drop(done);
+        session
+    })
 }
 
 /// Loads the rules again at each SIGHUP, and when their files change if that is wanted.

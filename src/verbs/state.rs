@@ -214,10 +214,13 @@ fn shown(dir: &Path, info: &Info, now: EventTime, palette: Palette) -> String {
         row("numbers", &format!("{} to {last}", grouped(journal.seqs.start)));
     }
     let (sources, files) = (journal.sources.len() as u64, journal.positions as u64);
-    row("sources", &format!("{}; positions of {} files", grouped(sources), grouped(files)));
+    row("sources", &format!("{}; positions of {}", grouped(sources), counted(files, "file")));
     if journal.damaged.0 > 0 {
         let (count, size) = journal.damaged;
-        row("damage", &palette.bad(format!("{count} files, {}", bytes(size))).to_string());
+        row(
+            "damage",
+            &palette.bad(format!("{}, {}", counted(count as u64, "file"), bytes(size))).to_string(),
+        );
     }
     row("store", &bytes(info.store_bytes));
     for (label, count) in [

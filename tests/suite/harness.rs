@@ -195,7 +195,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Starts `run` on a state folder, and waits until it listens.
+    /// Starts `run` on a state folder, and waits until it listens. It may still be working off
+    /// what the journal holds.
     pub(crate) fn start(state: &Path, dir: &Path, set: &[&str]) -> Self {
         Live::start_with(state, dir, set, Stdio::null)
     }
@@ -236,7 +237,8 @@ impl Live {
         command.args(["--set", &format!("receivers.syslog_tcp_port={tcp}")]);
         let mut process = Process::fed(command, dir, stdin);
         let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", tcp)).is_err() {
+        let listens = || TcpStream::connect(("127.0.0.1", tcp)).is_ok();
+        while !(listens() && state.join("journal").exists()) {
             if !process.is_running() {
                 let said = process.stderr();
                 assert!(said.contains("cannot listen"), "{said}");

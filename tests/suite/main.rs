@@ -12,5 +12,6 @@ mod live;
 mod quality;
 mod query;
 mod reload;
+mod repair;
 mod rules;
 mod sigma;

@@ -7,9 +7,10 @@ use crate::cli::escape::escape_lines;
 use crate::cli::exit::Exit;
 use crate::cli::numbers::grouped;
 use crate::cli::{Failure, Outcome, configuration, print, state_flag};
-use crate::journal::{self, FIRST_EPOCH, Journal, JournalError, Options, Repaired};
+use crate::journal::{self, Damage, FIRST_EPOCH, Repaired};
 use crate::session::{journal_failure, read_storage};
 use crate::verbs::reading::storage_failure;
+use crate::verbs::rules::counted;
 
 /// Does it.
 ///
@@ -26,62 +27,91 @@ pub(super) fn repair(global: &Global, args: &StateRepairArgs) -> Outcome {
         return look(dir, covered);
     }
     let done = journal::repair(dir, covered).map_err(journal_failure)?;
-    print(&told(&done))?;
+    print(&told(&done, true))?;
     Ok(Exit::Ok)
 }
 
-/// Says what is wrong first, and leaves it as it is.
-fn look(dir: &Path, (next_seq, next_epoch): (u64, u64)) -> Outcome {
-    // All segments are checked, also those that no start would read.
-    let options = Options { check_from: FIRST_EPOCH, ..Options::usual() };
-    let wrong = match Journal::open(dir, options) {
-        Ok((_, end)) if next_epoch > end.epoch || next_seq > end.next_seq => format!(
-            "the journal ends with {} records, and the checkpoint knows of {}; a repair goes on \
-             behind the checkpoint, and keeps what was found",
-            grouped(end.next_seq),
-            grouped(next_seq),
-        ),
-        Ok(_) => {
-            print("the journal is whole\n")?;
-            return Ok(Exit::Ok);
-        }
-        Err(JournalError::Damaged(damage)) => damage.to_string(),
-        Err(error) => return Err(journal_failure(error)),
-    };
-    print(&format!("{}\n", escape_lines(&wrong)))?;
+/// Says what is wrong and what a repair would do, and leaves it as it is.
+fn look(dir: &Path, covered: (u64, u64)) -> Outcome {
+    let found = journal::examine(dir, covered).map_err(journal_failure)?;
+    if found.damage.is_empty() && found.passed_over.is_none() {
+        let torn = match &found.torn {
+            Some(torn) => format!(
+                ", but for {} bytes of a last write that was not finished, \
+                which the next start cuts off",
+                grouped(torn.bytes)
+            ),
+            None => String::new(),
+        };
+        print(&format!("the journal is whole{torn}\n"))?;
+        return Ok(Exit::Ok);
+    }
+    print(&told(&found, false))?;
     let error = "the journal is damaged, and nothing was done about it";
     let hint = "with `--yes` it is repaired; the folder may be copied before";
     Err(Failure::new(Exit::Failed, error).with_hint(hint))
 }
 
-/// What was done, for people.
-fn told(done: &Repaired) -> String {
+/// What was done, or would be, for people.
+fn told(repaired: &Repaired, done: bool) -> String {
     let mut text = String::new();
     let mut say = |line: String| text.push_str(&format!("{}\n", escape_lines(&line)));
-    for damage in &done.damage {
-        let lost = damage.lost_seqs.end - damage.lost_seqs.start;
+    let (moves, goes_on) = match done {
+        true => ("moved", "the journal goes on: `run` can be started"),
+        false => ("a repair moves", "all else is kept"),
+    };
+    for damage in &repaired.damage {
+        let moved = match damage.bytes {
+            0 => String::new(),
+            some => format!(
+                "; {moves} {} aside, to `{}`",
+                counted(some, "byte"),
+                damage.aside().display()
+            ),
+        };
         say(format!(
-            "moved {} bytes of `{}` aside, to `{}`: at most {} records, from number {} on",
-            grouped(damage.bytes),
+            "`{}`, byte {}: {}{moved}: {}",
             damage.file.display(),
-            damage.aside().display(),
-            grouped(lost),
-            grouped(damage.lost_seqs.start),
+            grouped(damage.offset),
+            damage.what,
+            lost(damage),
         ));
     }
-    if let Some(torn) = &done.torn {
-        say(torn.to_string());
+    if let Some(torn) = repaired.torn.as_ref().filter(|torn| torn.bytes > 0) {
+        let bytes = counted(torn.bytes, "byte");
+        say(match done {
+            true => format!("cut {bytes} of a last write that was not finished"),
+            false => format!("a repair cuts {bytes} of a last write that was not finished"),
+        });
     }
-    if let Some(passed) = &done.passed_over {
-        say(format!(
-            "{} records before the checkpoint are not in the journal any more, from number {} on; \
-             what was found in them is kept",
-            grouped(passed.end - passed.start),
-            grouped(passed.start),
-        ));
+    if let Some(passed) = &repaired.passed_over {
+        let records = passed.end - passed.start;
+        say(match records {
+            0 => "the journal ends before the checkpoint does, with no record missing".to_owned(),
+            _ => format!(
+                "the journal lacks {} before the checkpoint, from number {} on; what was found \
+                 there is kept",
+                counted(records, "record"),
+                grouped(passed.start),
+            ),
+        });
     }
     match text.is_empty() {
         true => "the journal is whole: nothing was done\n".to_owned(),
-        false => text + "the journal goes on: `run` can be started\n",
+        false => text + goes_on + "\n",
+    }
+}
+
+/// How many records are lost with some damage.
+fn lost(damage: &Damage) -> String {
+    let seqs = &damage.lost_seqs;
+    let at_most = if damage.exact { "" } else { "at most " };
+    match seqs.end - seqs.start {
+        0 if damage.exact => "no record is lost".to_owned(),
+        0 => "its records are lost".to_owned(),
+        count => {
+            let records = counted(count, "record");
+            format!("{at_most}{records} lost, from number {} on", grouped(seqs.start))
+        }
     }
 }
