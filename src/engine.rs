@@ -78,8 +78,7 @@ pub struct Progress {
 
 /// A running engine.
 pub struct Engine {
-    workers: timely::communication::WorkerGuards<()>,
-    output: std::thread::JoinHandle<Ended>,
+    threads: Option<Threads>,
     progress: Arc<Progress>,
     hold: Arc<AtomicBool>,
     abandon: Arc<AtomicBool>,
@@ -148,7 +147,8 @@ pub fn start(setup: Setup) -> Result<(Dealer, Engine), String> {
         setup.first_seq,
         rule_sets,
     );
-    Ok((dealer, Engine { workers: guards, output, progress, hold, abandon }))
+    let threads = Some(Threads { workers: guards, output });
+    Ok((dealer, Engine { threads, progress, hold, abandon }))
 }
 
 impl Engine {
@@ -192,7 +192,29 @@ impl Engine {
     ///
     /// If a thread has panicked, though the program's panic hook ends the process before.
     #[must_use]
-    pub fn join(self) -> Ended {
+    pub fn join(mut self) -> Ended {
+        self.threads.take().expect("only this takes them").join()
+    }
+}
+
+/// Nothing that the engine holds open, the store above all, is held any longer than itself: on
+/// its way out the process takes away what a thread left behind would need to close it.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.join();
+        }
+    }
+}
+
+/// They end when the dealer is gone.
+struct Threads {
+    workers: timely::communication::WorkerGuards<()>,
+    output: std::thread::JoinHandle<Ended>,
+}
+
+impl Threads {
+    fn join(self) -> Ended {
         for result in self.workers.join() {
             result.expect("a worker that panics ends the process");
         }
