@@ -184,11 +184,11 @@ impl Session {
         Opened::open_with(settings, plan, loaded, None)?.work_off(|| false)
     }
 
-    /// Loads rules again while the session goes on.
+    /// Loads rules again while the session goes on. `stamp` is of before it was started.
     #[must_use]
-    pub fn reloader(&self, settings: &Settings) -> Reloader {
+    pub fn reloader(&self, stamp: reload::Stamp) -> Reloader {
         let (library, controls) = (Arc::clone(&self.library), self.controls.clone());
-        Reloader::new(library, controls, self.digest, settings)
+        Reloader::new(library, controls, self.digest, stamp)
     }
 
     /// What is going on in the engine.

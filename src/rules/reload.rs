@@ -43,8 +43,12 @@ pub struct Reloader {
     /// The set that was made active last.
     digest: u128,
     /// How the files were when they were looked at last.
-    stamp: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    stamp: Stamp,
 }
+
+/// What the files of the configured folders look like from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 /// Why rules were not loaded again.
 #[derive(Debug, thiserror::Error)]
@@ -73,20 +77,21 @@ pub struct Reloaded {
 }
 
 impl Reloader {
-    /// For a session that works with the set `digest`.
+    /// For a session that works with the set `digest`, whose files looked like `stamp` before they
+    /// were read.
     #[must_use]
     pub fn new(
         library: Arc<Library>,
         controls: mpsc::Sender<ControlIntake>,
         digest: u128,
-        settings: &Settings,
+        stamp: Stamp,
     ) -> Self {
-        Reloader { library, controls, digest, stamp: stamp(settings) }
+        Reloader { library, controls, digest, stamp }
     }
 
     /// Whether a file was added, removed or written since the last look.
     pub fn is_due(&mut self, settings: &Settings) -> bool {
-        let now = stamp(settings);
+        let now = Stamp::of(settings);
         let changed = now != self.stamp;
         self.stamp = now;
         changed
@@ -125,14 +130,17 @@ fn paths(settings: &Settings) -> impl Iterator<Item = &PathBuf> {
     rules.dirs.iter().chain(&settings.correlation.rule_dirs).chain(&rules.pipelines)
 }
 
-/// What the files of the configured folders look like from outside.
-fn stamp(settings: &Settings) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let entries = paths(settings)
-        .flat_map(|path| walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name());
-    let stamps = entries.take(super::files::FILES_MAX).filter_map(|entry| {
-        let entry = entry.ok().filter(|entry| entry.file_type().is_file())?;
-        let metadata = entry.metadata().ok()?;
-        Some((entry.into_path(), metadata.len(), metadata.modified().ok()))
-    });
-    stamps.collect()
+impl Stamp {
+    /// How they look now.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let entries = paths(settings)
+            .flat_map(|path| walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name());
+        let stamps = entries.take(super::files::FILES_MAX).filter_map(|entry| {
+            let entry = entry.ok().filter(|entry| entry.file_type().is_file())?;
+            let metadata = entry.metadata().ok()?;
+            Some((entry.into_path(), metadata.len(), metadata.modified().ok()))
+        });
+        Stamp(stamps.collect())
+    }
 }

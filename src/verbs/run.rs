@@ -64,6 +64,8 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
     verbs::stop_on_signal(&runtime, shutdown.clone());
     // What comes while the journal is worked off waits in the system's buffers.
     let bound = receivers::bind(&options).map_err(start_failure)?;
+    // Rules that change from here on are noticed, also while the journal is worked off.
+    let stamp = reload::Stamp::of(settings);
     let opened = Opened::open(
         settings,
         Plan {
@@ -104,7 +106,7 @@ pub fn run(global: &Global, args: &RunArgs) -> Outcome {
 
     let progress = session.progress();
     let retention = session.retention();
-    let reloads = runtime.spawn(reloads(hangup, session.reloader(settings), settings.clone()));
+    let reloads = runtime.spawn(reloads(hangup, session.reloader(stamp), settings.clone()));
     runtime.block_on(async {
         let mut look = tokio::time::interval(RETENTION_EVERY);
         loop {
