@@ -16,6 +16,8 @@ pub struct Damage {
     pub what: &'static str,
     /// How many bytes, from `offset` on, a repair moves aside; 0 if what is there is left.
     pub bytes: u64,
+    /// To where; of a segment whose header is bad, all of it.
+    pub aside: PathBuf,
     /// The sequence numbers that are missing after a repair; none is used again. Empty where
     /// nobody has looked yet.
     pub lost_seqs: std::ops::Range<u64>,
@@ -27,13 +29,8 @@ impl Damage {
     /// Damage of which nobody knows yet what it costs.
     pub(super) fn found(file: &Path, offset: u64, what: &'static str) -> Self {
         let file = file.to_owned();
-        Damage { file, offset, what, bytes: 0, lost_seqs: 0..0, exact: false }
-    }
-
-    /// Where a repair moves those bytes; of a segment whose header is bad, all of it.
-    #[must_use]
-    pub fn aside(&self) -> PathBuf {
-        damaged_path(&self.file, self.offset)
+        let aside = damaged_path(&file, offset);
+        Damage { file, offset, what, bytes: 0, aside, lost_seqs: 0..0, exact: false }
     }
 }
 
@@ -58,10 +55,13 @@ fn repair_command(journal: Option<&Path>) -> String {
     format!("`seerflow-dataflow state repair --state {}`", state.display())
 }
 
-/// Where a repair moves what it takes out of `file` at `offset`.
-#[must_use]
-pub(super) fn damaged_path(file: &Path, offset: u64) -> PathBuf {
-    file.with_extension(format!("{offset}.damaged"))
+/// Where a repair moves what it takes out of `file` at `offset`: to a file that is not there yet,
+/// so that an earlier repair's is left.
+fn damaged_path(file: &Path, offset: u64) -> PathBuf {
+    let first = std::iter::once(format!("{offset}.damaged"));
+    let others = (2u64..).map(|time| format!("{offset}.{time}.damaged"));
+    let mut paths = first.chain(others).map(|extension| file.with_extension(extension));
+    paths.find(|path| !path.exists()).expect("no folder has so many files")
 }
 
 /// A last group that was not written to its end, as a crash leaves it. Nobody was told that it

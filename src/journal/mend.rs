@@ -235,12 +235,10 @@ impl Mender<'_> {
         });
         let at_end = lost.end == self.bytes.len();
         self.damage.push(Damage {
-            file: self.path.to_owned(),
-            offset: lost.start as u64,
-            what: what.0,
             bytes: lost.len() as u64,
             lost_seqs: before..place.0,
             exact: !at_end || self.follows.is_none_or(|follows| follows.known),
+            ..Damage::found(self.path, lost.start as u64, what.0)
         });
     }
 

@@ -10,7 +10,7 @@ use operators::types::Source;
 use tokio::sync::watch;
 
 use super::disk::Disk;
-use super::error::{Damage, JournalError, TornTail, damaged_path};
+use super::error::{Damage, JournalError, TornTail};
 use super::format::Header;
 use super::mend::{Follows, Mended, mend};
 use super::retention::{Meta, Segments};
@@ -278,8 +278,8 @@ fn headers(
             Err(JournalError::Damaged(mut damage)) if repair != Repair::No => {
                 let len = fs::metadata(&path).map_err(JournalError::io("read", &path))?.len();
                 if repair == Repair::Done {
-                    let aside = damaged_path(&path, 0);
-                    fs::rename(&path, &aside).map_err(JournalError::io("move aside", &path))?;
+                    fs::rename(&path, &damage.aside)
+                        .map_err(JournalError::io("move aside", &path))?;
                 }
                 let unknown = segment::bound_without_header(len);
                 let (seq, epoch) = beyond.unwrap_or_else(|| {
@@ -385,7 +385,7 @@ fn seam(
 fn move_aside(path: &Path, bytes: &[u8], mended: &Mended) -> Result<(), JournalError> {
     for damage in mended.damage.iter().filter(|damage| damage.bytes > 0) {
         let (from, len) = (damage.offset as usize, damage.bytes as usize);
-        write_synced(&damage.aside(), &bytes[from..from + len])?;
+        write_synced(&damage.aside, &bytes[from..from + len])?;
     }
     // A torn tail, if there is one, is cut off with this.
     let temporary = path.with_extension("tmp");

@@ -217,10 +217,9 @@ fn shown(dir: &Path, info: &Info, now: EventTime, palette: Palette) -> String {
     row("sources", &format!("{}; positions of {}", grouped(sources), counted(files, "file")));
     if journal.damaged.0 > 0 {
         let (count, size) = journal.damaged;
-        row(
-            "damage",
-            &palette.bad(format!("{}, {}", counted(count as u64, "file"), bytes(size))).to_string(),
-        );
+        let aside = format!("{}, {} moved aside", counted(count as u64, "file"), bytes(size));
+        let lost = "; the numbers above are with what was lost in them";
+        row("damage", &format!("{}{lost}", palette.bad(aside)));
     }
     row("store", &bytes(info.store_bytes));
     for (label, count) in [

@@ -191,7 +191,7 @@ fn damage_in_the_middle_names_the_file_the_byte_and_what_a_repair_would_cost() {
     let (journal, recovered) = open(&folder, &Options { repair: true, ..options.clone() }).unwrap();
     assert_eq!((recovered.next_seq, recovered.repaired), (4, vec![damage.clone()]));
     let (from, len) = (damage.offset as usize, damage.bytes as usize);
-    assert_eq!(std::fs::read(damage.aside()).unwrap(), bytes[from..from + len]);
+    assert_eq!(std::fs::read(&damage.aside).unwrap(), bytes[from..from + len]);
     drop(journal);
     assert_eq!(info(&folder.0).unwrap().damaged, (1, damage.bytes));
     let left = Lookup::new(&folder.0).records(&[0, 1, 2, 3]).unwrap();

@@ -28,7 +28,7 @@ use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print, state_flag};
 use crate::config::settings::Settings;
 use crate::intake::{CHANNEL_INTAKES, Intake};
-use crate::journal::{Fed, JournalError, Reader};
+use crate::journal::{Fed, Reader};
 use crate::receivers::file::{self, ReplayError, ReplayOptions, read_all};
 use crate::receivers::{Context, Counters, DeadLetters};
 use crate::rules::files::Want;
@@ -407,15 +407,11 @@ fn stored(
     // Says what is wrong with a folder that is none of state.
     let info = Reading::open(settings)?.journal()?;
     let dir = &settings.state.dir;
-    let reader = match Reader::open(dir, info.first_epoch) {
-        // The first epoch that is there is not there as a whole.
-        Err(JournalError::Trimmed { oldest, .. }) => Reader::open(dir, oldest),
-        opened => opened,
-    };
+    let (_, _, reader) = Reader::oldest(dir).map_err(journal_failure)?;
     let mut bar = Bar::new(Some(info.bytes.max(1)), quiet);
     let total = (info.seqs.end - info.seqs.start).max(1);
     let mut problems = Vec::new();
-    for fed in reader.map_err(journal_failure)? {
+    for fed in reader {
         match fed {
             Ok(Fed::Block(block)) => trial.stored(block),
             Ok(_) => {}

@@ -66,7 +66,7 @@ fn told(repaired: &Repaired, done: bool) -> String {
             some => format!(
                 "; {moves} {} aside, to `{}`",
                 counted(some, "byte"),
-                damage.aside().display()
+                damage.aside.display()
             ),
         };
         say(format!(
