@@ -102,8 +102,8 @@ pub struct RuleSet {
     /// The bits of keywords, and for each rule those that it asks.
     pub(crate) keyword_bits: BTreeMap<Bit, BitInfo>,
     pub(crate) keywords: Vec<Vec<Bit>>,
-    /// For each bit, the lists that it is a member of.
-    pub(crate) member_of: Rows,
+    /// For each bit, the lists that it is a member of, as packed [`Mark`]s.
+    member_of: Rows,
     /// For each bit, the rules that it wakes.
     pub(crate) wakes: Rows,
 }
@@ -291,6 +291,12 @@ impl RuleSet {
 
     pub(crate) fn bit_count(&self) -> usize {
         self.wakes.len()
+    }
+
+    /// The lists that a bit is a member of.
+    #[inline]
+    pub(crate) fn lists_of(&self, bit: Bit) -> impl Iterator<Item = Mark> {
+        self.member_of.row(bit as usize).iter().map(|packed| Mark::unpacked(*packed))
     }
 
     /// A bit and what follows from it.
@@ -499,15 +505,17 @@ impl Compiler<'_> {
 
     fn finish(&mut self, builder: Builder) {
         let set = &mut self.set;
-        let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); builder.bits.len()];
-        for (list, info) in builder.bits.iter().enumerate() {
-            if let Literal::OneOf(members) = &info.literal {
-                members.iter().for_each(|bit| member_of[*bit as usize].push(list as u32));
-            }
-        }
         let mut wakes: Vec<Vec<u32>> = vec![Vec::new(); builder.bits.len()];
         for (rule, guard) in set.guards.iter().enumerate() {
             guard.bits.iter().for_each(|bit| wakes[*bit as usize].push(rule as u32));
+        }
+        let mut member_of: Vec<Vec<u32>> = vec![Vec::new(); builder.bits.len()];
+        for (list, info) in builder.bits.iter().enumerate() {
+            if let Literal::OneOf(members) = &info.literal {
+                // Lists are members of none.
+                let mark = Mark::new(list as u32, false, !wakes[list].is_empty());
+                members.iter().for_each(|bit| member_of[*bit as usize].push(mark.packed()));
+            }
         }
         set.member_of = Rows::new(&member_of);
         set.wakes = Rows::new(&wakes);

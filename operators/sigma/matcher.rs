@@ -261,9 +261,9 @@ fn set_mark(
         waking.push(bit);
     }
     if mark.is_listed() {
-        for list in rules.member_of.row(bit as usize) {
-            if set_bit(bits, set, *list) {
-                waking.push(*list);
+        for list in rules.lists_of(bit) {
+            if set_bit(bits, set, list.bit()) && list.wakes() {
+                waking.push(list.bit());
             }
         }
     }
@@ -469,12 +469,8 @@ impl Scratch {
             scan.scan(folded, &mut self.passed, |mark| {
                 notes.push(Note::Set(mark.bit(), mark.wakes()));
                 if mark.is_listed() {
-                    let lists = rules.member_of.row(mark.bit() as usize);
-                    notes.extend(
-                        lists.iter().map(|list| {
-                            Note::Set(*list, !rules.wakes.row(*list as usize).is_empty())
-                        }),
-                    );
+                    let lists = rules.lists_of(mark.bit());
+                    notes.extend(lists.map(|list| Note::Set(list.bit(), list.wakes())));
                 }
             });
         }

@@ -210,6 +210,17 @@ impl Mark {
         Mark(bit | flag(Mark::LISTED, listed) | flag(Mark::WAKES, wakes))
     }
 
+    /// As a number.
+    #[inline]
+    pub(crate) fn packed(self) -> u32 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn unpacked(packed: u32) -> Self {
+        Mark(packed)
+    }
+
     #[inline]
     pub(crate) fn bit(self) -> Bit {
         self.0 & !(Mark::LISTED | Mark::WAKES)
