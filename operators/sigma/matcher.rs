@@ -2,9 +2,9 @@
 //!
 //! For a record: its views say which rules apply, and which fields those rules' guards are about.
 //! The values of these fields are folded and scanned once, or looked up if they came before
-//! (`matcher/memory.rs`); each bit that is hit wakes the rules it guards; their programs run over the bits,
-//! scanning further fields and running late tests only when they get there. Nothing is allocated
-//! but for rules that match.
+//! (`matcher/memory.rs`); each bit that is hit wakes the rules it guards; their programs run over
+//! the bits, scanning further fields and running late tests only when they get there. Nothing is
+//! allocated but for rules that match.
 
 use std::sync::Arc;
 
