@@ -10,7 +10,7 @@ use super::filter::{Filter, Rules};
 use super::logsource::{LogSource, View, Views};
 use super::lower::{Lower, Number};
 pub use super::program::FieldId;
-use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, Step};
+use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, Step, StepTest};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
 use super::scan::{Mark, PASSED, Scan};
@@ -104,6 +104,8 @@ pub struct RuleSet {
     pub(crate) keywords: Vec<Vec<Bit>>,
     /// For each bit, the lists that it is a member of, as packed [`Mark`]s.
     member_of: Rows,
+    /// The bits that a program or a guard asks itself, and not only by a list.
+    asked: Vec<u64>,
     /// For each bit, the rules that it wakes.
     pub(crate) wakes: Rows,
 }
@@ -297,6 +299,11 @@ impl RuleSet {
     #[inline]
     pub(crate) fn lists_of(&self, bit: Bit) -> impl Iterator<Item = Mark> {
         self.member_of.row(bit as usize).iter().map(|packed| Mark::unpacked(*packed))
+    }
+
+    /// Whether anything but a list depends on a bit.
+    pub(crate) fn asks(&self, bit: Bit) -> bool {
+        self.asked[bit as usize / 64] >> (bit % 64) & 1 != 0
     }
 
     /// A bit and what follows from it.
@@ -529,6 +536,7 @@ impl Compiler<'_> {
         set.steps = builder.steps;
         set.lists = builder.lists;
         set.lates = builder.lates;
+        set.asked = asked(set, builder.bits.len());
         set.regexes = builder.regexes;
     }
 
@@ -573,6 +581,26 @@ impl Compiler<'_> {
             set.scans.push(Scan::default());
         }
     }
+}
+
+/// The bits that programs and guards ask, of so many.
+fn asked(set: &RuleSet, bits: usize) -> Vec<u64> {
+    let mut asked = vec![0u64; bits.div_ceil(64)];
+    let mut ask = |bit: Bit| asked[bit as usize / 64] |= 1 << (bit % 64);
+    for step in &set.steps {
+        match step.test {
+            StepTest::Bit => ask(step.arg),
+            StepTest::OneOf | StepTest::AllOf => {
+                let start = step.arg as usize + 1;
+                let len = set.lists[step.arg as usize] as usize;
+                set.lists[start..start + len].iter().for_each(|bit| ask(*bit));
+            }
+            StepTest::Late => {}
+        }
+    }
+    set.lates.iter().flat_map(|late| &late.armed).for_each(|bit| ask(*bit));
+    set.guards.iter().flat_map(|guard| &guard.bits).for_each(|bit| ask(*bit));
+    asked
 }
 
 /// Counts by how many rules each bit is asked. Gives back the keywords that each rule asks.

@@ -467,7 +467,9 @@ impl Scratch {
         let folded = self.texts.get(text).1;
         for scan in std::iter::once(&rules.scans[field.index()]).chain(keywords) {
             scan.scan(folded, &mut self.passed, |mark| {
-                notes.push(Note::Set(mark.bit(), mark.wakes()));
+                if rules.asks(mark.bit()) {
+                    notes.push(Note::Set(mark.bit(), mark.wakes()));
+                }
                 if mark.is_listed() {
                     let lists = rules.lists_of(mark.bit());
                     notes.extend(lists.map(|list| Note::Set(list.bit(), list.wakes())));

@@ -11,6 +11,8 @@
 //! Texts that must be the whole value are looked up by hash. ASCII texts of one or two bytes stand
 //! in nearly everything: no scan looks for them, they are late tests.
 
+use aho_corasick::packed::Searcher;
+
 use super::program::{Bit, BitInfo, FieldId, Literal};
 use crate::types::hash::Map;
 
@@ -36,6 +38,8 @@ pub(crate) const STRIDE_MIN: usize = GRAM + STRIDE - 1;
 /// The same for texts that are not so long, filed under grams of three bytes.
 const SHORT_STRIDE: usize = 2;
 pub(crate) const SHORT_STRIDE_MIN: usize = 3 + SHORT_STRIDE - 1;
+/// How many texts vectors look for at a time.
+const FEW: usize = 16;
 /// How many bits of a map there are for each gram, at least.
 const SPARSE: usize = 64;
 /// How many words a map has, at least.
@@ -62,6 +66,8 @@ pub(crate) struct Scan {
     strides: Grams<4, STRIDE>,
     /// All texts, where none is shorter than [`SHORT_STRIDE_MIN`] bytes.
     short_strides: Grams<3, SHORT_STRIDE>,
+    /// Whether a value has any of these at all, if they are few: vectors tell so much faster.
+    any_short: Option<Searcher>,
     /// Texts of four bytes and more. Its map is that of `threes`, too.
     fours: Grams<4>,
     /// Texts of three bytes.
@@ -277,6 +283,9 @@ impl Scan {
                     continue;
                 }
                 Some(SHORT_STRIDE_MIN..) if (FieldId(field as u16)).is_keywords() => {
+                    if texts.len() <= FEW {
+                        scan.any_short = Searcher::new(texts.iter().map(|(text, ..)| text));
+                    }
                     scan.short_strides = Grams::new(texts, &[]);
                     continue;
                 }
@@ -332,7 +341,8 @@ impl Scan {
         if !self.strides.slots.is_empty() {
             self.strides.scan(value, passed, &mut set);
         }
-        if !self.short_strides.slots.is_empty() {
+        let none = || self.any_short.as_ref().is_some_and(|any| any.find(value).is_none());
+        if !self.short_strides.slots.is_empty() && !none() {
             self.short_strides.scan(value, passed, &mut set);
         }
         match (self.fours.slots.is_empty(), self.threes.slots.is_empty()) {
