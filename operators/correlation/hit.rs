@@ -9,7 +9,7 @@ use crate::sigma::correlation::{Kind, Target};
 use crate::sigma::{Active, FieldId, FieldValue, Fields, Record, RuleIndex, Value, finding};
 use crate::types::hash::{Set, stable};
 use crate::types::{
-    Batch, EntityId, EntityRef, Event, EventTime, Flags, Kind as EntityKind, Role, Share, Source,
+    Batch, EntityId, EntityRef, Event, EventTime, Flags, Kind as EntityKind, Share, Source,
 };
 
 /// A group of a correlation: a hash of the correlation's print and the values.
@@ -190,7 +190,7 @@ impl Hits {
                 if !begun {
                     begun = true;
                     let active = &self.plan.active;
-                    let new = || Fields::new(&active.rules, &active.pipelines);
+                    let new = || Fields::of_correlations(&active.rules, &active.pipelines);
                     self.fields.get_or_insert_with(new).begin(batch);
                 }
                 self.event(batch, event, &source, &mut say);
@@ -241,12 +241,12 @@ impl Hits {
         source: &impl Fn(&Source) -> EntityId,
     ) -> Option<Hit> {
         let place = usize::from(feed.place);
-        let value = self.value(ask, place, (batch, event), record)?;
+        let value = self.value(ask, place, record)?;
         self.key.begin(ask.print);
         self.who.clear();
         let entities = batch.entities(event);
         for reading in ask.group[place].as_ref()? {
-            let text = read(reading, (batch, event), record, &mut self.buffer)?;
+            let text = value_of(reading, record)?.text(&mut self.buffer)?;
             self.key.push(text);
             let named = |entity: &&EntityRef| {
                 matches!(entity.kind, EntityKind::Ip | EntityKind::User | EntityKind::Host)
@@ -289,19 +289,13 @@ impl Hits {
     }
 
     /// What a correlation computes with; `None` if the record does not have it.
-    fn value(
-        &mut self,
-        ask: &Ask,
-        place: usize,
-        event: (&Batch, &Event),
-        record: &Record<'_>,
-    ) -> Option<u64> {
+    fn value(&mut self, ask: &Ask, place: usize, record: &Record<'_>) -> Option<u64> {
         match ask.kind {
             Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered => Some(0),
             Kind::ValueCount => {
                 self.key.0.clear();
                 for reading in ask.value[place].as_ref()? {
-                    let text = read(reading, event, record, &mut self.buffer)?;
+                    let text = value_of(reading, record)?.text(&mut self.buffer)?;
                     self.key.push(text);
                 }
                 Some(self.key.short())
@@ -322,28 +316,6 @@ fn value_of<'r>(reading: &Reading, record: &'r Record<'_>) -> Option<&'r Value<'
         field.id == reading.field && field.id != FieldId::UNKNOWN && field.value != Value::Null
     };
     record.fields().iter().find(is_it).map(|field| &field.value)
-}
-
-/// The text of a field: the first value that is not null, else the entity that stands in for it.
-fn read<'r>(
-    reading: &Reading,
-    (batch, event): (&'r Batch, &Event),
-    record: &'r Record<'_>,
-    buffer: &'r mut String,
-) -> Option<&'r str> {
-    if let Some(value) = value_of(reading, record) {
-        return value.text(buffer);
-    }
-    let (kind, role) = reading.who?;
-    let entities = batch.entities(event);
-    let of_kind = || entities.iter().filter(move |entity| entity.kind == kind);
-    let best = of_kind().find(|entity| entity.role == role);
-    let other = match role {
-        // Another address is not the one that it was done to.
-        Role::Target => None,
-        _ => of_kind().find(|entity| entity.role != Role::Target).or_else(|| of_kind().next()),
-    };
-    best.or(other).map(|entity| batch.text(entity.value))
 }
 
 /// What a firing of a correlation is for those that ask for it.

@@ -6,8 +6,8 @@ use crate::sigma::condition::Condition;
 use crate::sigma::correlation::{Firing, Kind, Target};
 use crate::sigma::finding::identity;
 use crate::sigma::{Active, FieldId, Resolved, RuleIndex, RuleSet};
+use crate::types::Span;
 use crate::types::hash::{Map, mix, stable};
-use crate::types::{Kind as EntityKind, Role, Span};
 
 /// What all correlations of a rule set ask.
 #[derive(Debug)]
@@ -76,48 +76,11 @@ pub struct Reading {
     pub name: Box<str>,
     /// Its number.
     pub field: FieldId,
-    /// The entity that stands in for the field, if the record does not have it.
-    pub who: Option<(EntityKind, Role)>,
 }
-
-/// What a text calls by words is found as an entity. These fields are then read from there.
-const ENTITY_FIELDS: [(EntityKind, Role, &[&str]); 4] = [
-    (
-        EntityKind::Ip,
-        Role::Source,
-        &[
-            "src_ip",
-            "source_ip",
-            "SourceIp",
-            "IpAddress",
-            "c-ip",
-            "client_ip",
-            "remote_addr",
-            "rhost",
-            "source.ip",
-        ],
-    ),
-    (EntityKind::Ip, Role::Target, &["dst_ip", "dest_ip", "DestinationIp", "destination.ip"]),
-    (
-        EntityKind::User,
-        Role::None,
-        &["user", "User", "username", "Username", "TargetUserName", "user.name"],
-    ),
-    (
-        EntityKind::Host,
-        Role::None,
-        &["host", "hostname", "Hostname", "Computer", "ComputerName", "host.name"],
-    ),
-];
 
 impl Reading {
     fn new(rules: &RuleSet, name: &str) -> Self {
-        let stands_in = ENTITY_FIELDS.iter().find(|(_, _, names)| names.contains(&name));
-        Reading {
-            name: name.into(),
-            field: rules.field(name),
-            who: stands_in.map(|(kind, role, _)| (*kind, *role)),
-        }
+        Reading { name: name.into(), field: rules.field(name) }
     }
 }
 

@@ -363,6 +363,25 @@ impl Search {
         }
     }
 
+    /// Calls with each field that it asks for, and where it is named.
+    pub(crate) fn each_field(&self, see: &mut impl FnMut(&str, Pos)) {
+        match self {
+            Search::Item(item) => {
+                if let Some(field) = &item.field {
+                    see(field, item.at);
+                }
+                for value in &item.values {
+                    if let Test::Field { other, .. } = &value.test {
+                        see(other, value.at);
+                    }
+                }
+            }
+            Search::All(parts) | Search::Any(parts) => {
+                parts.iter().for_each(|part| part.each_field(see));
+            }
+        }
+    }
+
     /// All items, to be changed.
     pub(crate) fn items_mut(&mut self, change: &mut impl FnMut(&mut Item)) {
         match self {

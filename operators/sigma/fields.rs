@@ -12,6 +12,8 @@
 //! process creation in the Security log, `ProcessId` is the new process's as for Sysmon, and the
 //! creator's as the log has it.
 //!
+//! What rules ask for and a record does not have may be said by it in other words: [`stand_in`].
+//!
 //! [`known`] says which fields records of a log source can have, where that can be said.
 //!
 //! Keywords are looked for in the whole record as it came, and in the texts of its fields.
@@ -33,6 +35,7 @@ pub mod known;
 pub mod pipeline;
 mod read;
 mod schema;
+mod stand_in;
 #[cfg(test)]
 pub(super) mod tests;
 pub mod text;
@@ -43,6 +46,7 @@ pub use pipeline::Pipeline;
 pub use read::parse;
 
 use pipeline::{Convert, Formats, Pattern, Wanted};
+use stand_in::{Asker, StandIns};
 
 /// How many names of fields are remembered; beyond, those that no pipeline mentions are forgotten.
 pub const NAMES_MAX: usize = 1 << 16;
@@ -184,6 +188,36 @@ impl Row {
 
     fn has(&self, name: NameId) -> bool {
         self.first.get(name as usize).is_some_and(|first| *first > 0)
+    }
+
+    /// Whether a name has a value that is not null.
+    fn has_value(&self, name: NameId) -> bool {
+        const NULL: Content = Content::Found(event::Value::Null);
+        self.has(name) && self.cells_of(name).any(|cell| cell.content != NULL)
+    }
+
+    /// Gives the values of a name to another.
+    fn copy(&mut self, from: NameId, to: NameId) {
+        if !self.has(from) {
+            return;
+        }
+        for at in 0..self.cells.len() {
+            if self.cells[at].name == from {
+                self.push(to, self.cells[at].content);
+            }
+        }
+    }
+
+    fn push_text(&mut self, name: NameId, text: Text) {
+        self.push(name, Content::Found(event::Value::Text(text)));
+    }
+
+    /// Where the first value of a name stands, if that is a text of the record.
+    fn place(&self, name: NameId) -> Option<Text> {
+        match self.cells_of(name).next()?.content {
+            Content::Found(event::Value::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// The cells of a name.
@@ -422,6 +456,7 @@ pub struct Fields {
     pipelines: Vec<Compiled>,
     windows: windows::Tables,
     text: text::Tables,
+    stand_ins: StandIns,
     apps: Map<Box<str>, AppSays>,
     sources: Vec<Option<SourceSays>>,
     sources_of: Option<Arc<Vec<Source>>>,
@@ -430,9 +465,21 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// For a rule set, with the pipelines of a user; those that are built in come before them.
+    /// What the rules of a set read of events, with the pipelines of a user; those that are built
+    /// in come before them.
     #[must_use]
     pub fn new(rules: &Arc<RuleSet>, pipelines: &[Pipeline]) -> Self {
+        Fields::read_by(Asker::Rules, rules, pipelines)
+    }
+
+    /// What the correlations of a set read of events that their rules match: the same, and what
+    /// stands in for the fields that they group by and compute with.
+    #[must_use]
+    pub fn of_correlations(rules: &Arc<RuleSet>, pipelines: &[Pipeline]) -> Self {
+        Fields::read_by(Asker::Correlations, rules, pipelines)
+    }
+
+    fn read_by(asker: Asker, rules: &Arc<RuleSet>, pipelines: &[Pipeline]) -> Self {
         let mut names = Names {
             rules: Arc::clone(rules),
             all: Vec::new(),
@@ -448,6 +495,7 @@ impl Fields {
         let own = builtin();
         let all = own.iter().chain(pipelines);
         let pipelines = all.map(|pipeline| Compiled::new(pipeline, &mut names)).collect();
+        let stand_ins = StandIns::new(&mut names, asker);
         names.kept = names.all.len();
         Fields {
             names,
@@ -455,6 +503,7 @@ impl Fields {
             pipelines,
             windows,
             text,
+            stand_ins,
             apps: Map::default(),
             sources: Vec::new(),
             sources_of: None,
@@ -490,6 +539,7 @@ impl Fields {
         spare: Record<'_>,
     ) -> Record<'a> {
         self.read(batch, event);
+        self.stand_in(batch, event);
         let mut record: Record<'a> = spare.recycled();
         let row = &self.row;
         record.fields.extend(row.cells.iter().map(|cell| {
@@ -539,13 +589,13 @@ impl Fields {
             let line = (batch.text(event.raw), message);
             own = self.text.read(lines, line, event.format, &mut self.pieces, row);
             for (name, piece) in self.pieces.drain(..) {
-                let content = match piece {
+                let name = names.number(name);
+                match piece {
                     text::Piece::Part(from, to) => {
-                        Content::Found(event::Value::Text(event.message.part(from, to)))
+                        row.push_text(name, event.message.part(from, to));
                     }
-                    text::Piece::Fixed(text) => Content::Fixed(text),
-                };
-                row.push(names.number(name), content);
+                    text::Piece::Fixed(text) => row.push(name, Content::Fixed(text)),
+                }
             }
         }
         let (mut programs, mut only) = (false, false);
@@ -585,6 +635,12 @@ impl Fields {
         if programs || matches!(event.format, Format::Access) {
             app.views.iter().chain(&source.views).for_each(|view| row.see(*view));
         }
+    }
+
+    /// Adds to `row` what stands in for fields that the event does not have.
+    fn stand_in(&mut self, batch: &Batch, event: &Event) {
+        let app = self.apps.get(batch.text(event.app)).expect("it was just made known");
+        self.stand_ins.add(&mut self.row, &self.names.rules, (batch, event), app.lines);
     }
 
     /// Makes known what the event's source and program say.

@@ -18,7 +18,7 @@ use super::super::filter;
 use super::super::logsource::LogSource;
 use super::super::rule::Rule;
 use super::pipeline::Pipeline;
-use super::{builtin, schema, text, windows};
+use super::{builtin, schema, stand_in, text, windows};
 use crate::types::Format;
 
 /// Of a common name, this long and no shorter, a name with one letter wrong is taken for a slip.
@@ -69,7 +69,10 @@ impl Known {
         };
         known.add_windows();
         for (source, fields) in schema::LINES {
-            known.add(text::source(source), true, names(fields).chain(names(schema::CARRIED)));
+            let commands = matches!(*source, "/linux/sudo" | "/linux/cron");
+            let fields = names(fields).chain(names(schema::CARRIED));
+            let fields = fields.chain(stand_in::names_on_lines(commands));
+            known.add(text::source(source), true, fields);
         }
         for (source, fields) in schema::COMMON {
             known.add(text::source(source), false, names(fields));
@@ -115,6 +118,10 @@ impl Known {
             self.add(text::source(source), true, fields.chain(names(schema::WINDOWS)));
         }
         self.views.retain(|source, _| !open.contains(source));
+        for names in self.views.values_mut() {
+            let hashes = names.all.contains("Hashes");
+            names.all.extend(stand_in::names_on_windows(hashes).map(str::to_owned));
+        }
     }
 
     /// What a pipeline calls fields and looks at, for the log sources that it gives.
@@ -185,7 +192,7 @@ impl Known {
             if filter::is_added(selection) {
                 continue;
             }
-            each(&selection.search, &mut |field, at| {
+            selection.search.each_field(&mut |field, at| {
                 let is_told = missing.iter().any(|one| one.field == field);
                 let is_known = known.iter().any(|names| names.all.contains(field));
                 if is_told || is_known || self.is_elsewhere(field) {
@@ -289,23 +296,6 @@ fn event(service: &str, id: i64) -> Option<&'static str> {
     let service = if service == "linux-sysmon" { "sysmon" } else { service };
     let found = schema::EVENTS.iter().find(|(of, ids, _)| *of == service && ids.contains(&id));
     found.map(|(_, _, fields)| *fields)
-}
-
-/// Calls with each field that a search asks for, and where.
-fn each(search: &Search, see: &mut impl FnMut(&str, Pos)) {
-    match search {
-        Search::Item(item) => {
-            if let Some(field) = &item.field {
-                see(field, item.at);
-            }
-            for value in &item.values {
-                if let Test::Field { other, .. } = &value.test {
-                    see(other, value.at);
-                }
-            }
-        }
-        Search::All(parts) | Search::Any(parts) => parts.iter().for_each(|part| each(part, see)),
-    }
 }
 
 /// What may come out of a part of a rule, whatever a record has in the fields that it can have.

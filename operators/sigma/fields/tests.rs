@@ -10,6 +10,7 @@ use crate::types::{Block, EventTime, Flags, Record as Raw, Span};
 
 mod journald;
 mod random;
+mod stand_in;
 mod user;
 
 pub(in crate::sigma) fn active(

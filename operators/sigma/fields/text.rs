@@ -76,6 +76,7 @@ pub(super) fn by_app(app: &str) -> (impl Iterator<Item = LogSource> + use<>, Lin
     let app = app.to_ascii_lowercase();
     let lines = match app.as_str() {
         "sudo" => Lines::Sudo,
+        "cron" | "crond" | "cronie" | "anacron" => Lines::Cron,
         "kernel" | "ulogd" => Lines::Kernel,
         "dnsmasq" | "dnsmasq-dhcp" | "pihole" | "pihole-ftl" => Lines::Dnsmasq,
         "named" | "bind9" => Lines::Named,
@@ -128,6 +129,7 @@ pub(super) fn log_sources() -> impl Iterator<Item = LogSource> {
 pub(super) enum Lines {
     Others,
     Sudo,
+    Cron,
     Kernel,
     Dnsmasq,
     Named,
@@ -339,6 +341,15 @@ fn cisco_facility(text: &str) -> Option<&str> {
         (severity, last) = (last, parts.next()?);
     }
     (matches!(severity.as_bytes(), [b'0'..=b'7']) && is_word(last)).then_some(facility)
+}
+
+/// Where the command stands in `(root) CMD (run-parts /etc/cron.hourly)`.
+pub(super) fn cron_command(message: &str) -> Option<(usize, usize)> {
+    let (_, command) = message.split_once(") CMD (")?;
+    let command = command.trim_end();
+    let command = command.strip_suffix(')').unwrap_or(command).trim();
+    let range = range_in(message, command);
+    (!range.is_empty()).then_some((range.start, range.end))
 }
 
 struct Out<'m, 'p> {

@@ -71,9 +71,11 @@ impl Rules {
         let event = batch.events[0];
         self.fields.begin(batch);
         let record = self.fields.record(batch, &event, Record::default());
+        // Views that no rule names are told as well, and fields that stand in only for rules.
+        let asked = self.sigma.record(batch, &event);
         let mut buffer = String::new();
         let mut named: Vec<(String, String)> = Vec::with_capacity(record.fields().len());
-        for field in record.fields() {
+        for field in record.fields().iter().chain(asked.fields()) {
             let value = field.value.text(&mut buffer).unwrap_or("null");
             let pair = (field.name.to_owned(), value.to_owned());
             if !named.contains(&pair) {
