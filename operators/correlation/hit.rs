@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Ask, Feed, Plan, Reading};
 use crate::sigma::correlation::{Kind, Target};
-use crate::sigma::{Active, FieldId, FieldValue, Fields, Record, RuleIndex, Value, finding};
+use crate::sigma::{Active, FieldValue, Fields, Record, RuleIndex, Value, finding};
 use crate::types::hash::{Set, stable};
 use crate::types::{
     Batch, EntityId, EntityRef, Event, EventTime, Flags, Kind as EntityKind, Share, Source,
@@ -313,7 +313,7 @@ impl Hits {
 /// The first value of a field that is not null.
 fn value_of<'r>(reading: &Reading, record: &'r Record<'_>) -> Option<&'r Value<'r>> {
     let is_it = |field: &&FieldValue<'_>| {
-        field.id == reading.field && field.id != FieldId::UNKNOWN && field.value != Value::Null
+        field.id == reading.field && field.id.is_asked() && field.value != Value::Null
     };
     record.fields().iter().find(is_it).map(|field| &field.value)
 }

@@ -10,10 +10,10 @@ use super::filter::{Filter, Rules};
 use super::logsource::{LogSource, View, Views};
 use super::lower::{Lower, Number};
 pub use super::program::FieldId;
-use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, Literal, Step, StepTest};
+use super::program::{Atom, Bit, BitInfo, Builder, Expr, Late, LateTest, Literal, Step, StepTest};
 use super::regex::Regex;
 use super::rule::{Document, Parsed, Rule};
-use super::scan::{Mark, PASSED, Scan};
+use super::scan::{Fields, Mark, PASSED, Scan};
 use crate::types::hash::Map;
 
 /// The most rules of a set.
@@ -24,6 +24,9 @@ pub const FILTERS_MAX: usize = 10_000;
 pub const FIELDS_MAX: usize = 60_000;
 /// The largest program of one rule, in steps.
 pub const STEPS_MAX: usize = 1 << 18;
+
+/// Of how many texts in all a field may be brief.
+const BRIEF_TEXTS_MAX: usize = 24;
 
 /// Of fewer texts no part is told that would be common.
 const COMMON_TEXTS_MIN: u32 = 16;
@@ -90,6 +93,14 @@ pub struct RuleSet {
     views: Views,
     /// For each rule, the number of its log source in `views`.
     pub(crate) sources: Vec<u16>,
+    /// For each log source, the fields that its rules ask for.
+    pub(crate) asked: Vec<Fields>,
+    /// The fields that lie inside of others, as `a.b` in `a`.
+    inner: Fields,
+    /// The fields whose values count by a few texts that are scanned for, and by nothing else.
+    pub(crate) brief: Fields,
+    /// For each rule, whether it tests texts for keywords without a scan that says where.
+    unscanned: Vec<bool>,
     pub(crate) guards: Vec<Guard>,
     /// For each rule, where its program begins.
     pub(crate) entries: Vec<u32>,
@@ -105,7 +116,7 @@ pub struct RuleSet {
     /// For each bit, the lists that it is a member of, as packed [`Mark`]s.
     member_of: Rows,
     /// The bits that a program or a guard asks itself, and not only by a list.
-    asked: Vec<u64>,
+    asked_bits: Vec<u64>,
     /// For each bit, the rules that it wakes.
     pub(crate) wakes: Rows,
 }
@@ -147,6 +158,14 @@ pub(crate) struct FieldTable {
 impl Default for FieldTable {
     fn default() -> Self {
         FieldTable { names: Map::default(), list: vec!["".into(); FieldId::RESERVED] }
+    }
+}
+
+impl FieldTable {
+    /// Whether a field is known inside of which one of this name lies.
+    fn has_around(&self, name: &str) -> bool {
+        let dots = memchr::memchr_iter(b'.', name.as_bytes());
+        dots.into_iter().any(|at| self.names.contains_key(&name[..at]))
     }
 }
 
@@ -252,10 +271,34 @@ impl RuleSet {
         &self.correlations
     }
 
-    /// The number of a field, or [`FieldId::UNKNOWN`] if no rule asks for it.
+    /// The number of a field; [`FieldId::UNKNOWN`] or [`FieldId::INNER`] if no rule asks for it.
     #[must_use]
     pub fn field(&self, name: &str) -> FieldId {
-        self.fields.names.get(name).copied().unwrap_or(FieldId::UNKNOWN)
+        match self.fields.names.get(name) {
+            Some(known) => *known,
+            None if self.fields.has_around(name) => FieldId::INNER,
+            None => FieldId::UNKNOWN,
+        }
+    }
+
+    /// The fields that the rules for some log sources ask for; `None` if that is not all that they
+    /// go by besides keywords that are scanned for, or if they ask for none.
+    pub(crate) fn asked_for(&self, satisfied: &[bool]) -> Option<Fields> {
+        let is_for = |rule: &usize| satisfied[usize::from(self.sources[*rule])];
+        if (0..self.len()).filter(is_for).any(|rule| self.unscanned[rule]) {
+            return None;
+        }
+        let mut all = Fields::none(self.field_count());
+        for (asked, _) in self.asked.iter().zip(satisfied).filter(|(_, is)| **is) {
+            all.0.iter_mut().zip(&asked.0).for_each(|(word, more)| *word |= more);
+        }
+        all.0.iter().any(|word| *word != 0).then_some(all)
+    }
+
+    /// Whether a field lies inside of one that a rule asks for.
+    #[inline]
+    pub(crate) fn is_inner(&self, field: FieldId) -> bool {
+        field == FieldId::INNER || self.inner.has(field)
     }
 
     /// The names of all fields that rules ask for.
@@ -303,7 +346,7 @@ impl RuleSet {
 
     /// Whether anything but a list depends on a bit.
     pub(crate) fn asks(&self, bit: Bit) -> bool {
-        self.asked[bit as usize / 64] >> (bit % 64) & 1 != 0
+        self.asked_bits[bit as usize / 64] >> (bit % 64) & 1 != 0
     }
 
     /// A bit and what follows from it.
@@ -322,6 +365,40 @@ impl RuleSet {
         match bits.is_empty() {
             true => Vec::new(),
             false => Scan::of_fields(infos, FieldId::RESERVED, |bit| self.mark(bit)),
+        }
+    }
+
+    /// Notes which fields the rules of each log source ask for, now that all have numbers.
+    fn note_asked(&mut self) {
+        let count = self.fields.list.len();
+        self.asked = vec![Fields::none(count); self.views.sources().len()];
+        for (rule, source) in self.rules.iter().zip(&self.sources) {
+            let asked = &mut self.asked[usize::from(*source)];
+            for selection in &rule.detection.selections {
+                selection.search.each_field(&mut |field, _| {
+                    asked.add(self.fields.names[field]);
+                });
+            }
+        }
+        self.brief = Fields::none(count);
+        for (number, scan) in self.scans.iter().enumerate() {
+            if scan.texts() <= BRIEF_TEXTS_MAX {
+                self.brief.add(FieldId(number as u16));
+            }
+        }
+        for late in &self.lates {
+            match late.test {
+                LateTest::Null | LateTest::Exists => continue,
+                LateTest::Field(other, _) => self.brief.remove(other),
+                _ => {}
+            }
+            self.brief.remove(late.field);
+        }
+        self.inner = Fields::none(count);
+        for (number, name) in self.fields.list.iter().enumerate() {
+            if self.fields.has_around(name) {
+                self.inner.add(FieldId(number as u16));
+            }
         }
     }
 
@@ -499,6 +576,8 @@ impl Compiler<'_> {
             exprs.push(expr);
         }
         self.set.keywords = count_uses(&mut builder, &exprs);
+        let unscanned = exprs.iter().map(|expr| has_unscanned_keywords(&builder, expr));
+        self.set.unscanned = unscanned.collect();
         count_common(&mut builder, self.set.fields.list.len());
         for expr in &mut exprs {
             builder.order(expr);
@@ -536,7 +615,7 @@ impl Compiler<'_> {
         set.steps = builder.steps;
         set.lists = builder.lists;
         set.lates = builder.lates;
-        set.asked = asked(set, builder.bits.len());
+        set.asked_bits = asked_bits(set, builder.bits.len());
         set.regexes = builder.regexes;
     }
 
@@ -580,11 +659,12 @@ impl Compiler<'_> {
         while set.scans.len() < set.fields.list.len() {
             set.scans.push(Scan::default());
         }
+        set.note_asked();
     }
 }
 
 /// The bits that programs and guards ask, of so many.
-fn asked(set: &RuleSet, bits: usize) -> Vec<u64> {
+fn asked_bits(set: &RuleSet, bits: usize) -> Vec<u64> {
     let mut asked = vec![0u64; bits.div_ceil(64)];
     let mut ask = |bit: Bit| asked[bit as usize / 64] |= 1 << (bit % 64);
     for step in &set.steps {
@@ -635,6 +715,18 @@ fn count_uses(builder: &mut Builder, exprs: &[Expr]) -> Vec<Vec<Bit>> {
         keywords.push(own);
     }
     keywords
+}
+
+/// Whether a test is run on all texts of a record, whatever their scan has found.
+fn has_unscanned_keywords(builder: &Builder, expr: &Expr) -> bool {
+    let mut has = false;
+    expr.leaves(&mut |leaf| {
+        if let Expr::Late(late) = leaf {
+            let late = &builder.lates[*late as usize];
+            has |= late.field.is_keywords() && late.armed.is_empty();
+        }
+    });
+    has
 }
 
 /// Finds out in how many of the texts that are looked for in a field each of them would be found.

@@ -1,7 +1,8 @@
 //! Matching one record after the other.
 //!
-//! For a record: its views say which rules apply, and which fields those rules' guards are about.
-//! The values of these fields are folded and scanned once, or looked up if they came before
+//! For a record: its views say which rules apply, and which fields these ask for. If a record
+//! before said the same in them, the same rules match (`matcher/verdicts.rs`). Else the fields
+//! that guards are about: their values are folded and scanned once, or looked up if they came before
 //! (`matcher/memory.rs`); each bit that is hit wakes the rules it guards; their programs run over
 //! the bits, scanning further fields and running late tests only when they get there. Nothing is
 //! allocated but for rules that match.
@@ -9,22 +10,22 @@
 use std::sync::Arc;
 
 use super::compile::{FieldId, RuleIndex, RuleSet};
-use super::logsource::View;
 use super::moment;
 use super::program::{Bit, Late, LateTest, MATCH, NO_MATCH, StepTest};
 use super::record::{Record, Value};
 use super::regex::Regex;
 use super::scan::{Fields, Mark, PASSED, Passed, Scan};
-use crate::types::hash::Map;
 
 mod memory;
+mod routes;
+mod seats;
 mod texts;
+mod verdicts;
 
 use memory::{Known, Memory, Note, Ticket};
+use routes::{Route, Routes};
 use texts::{Texts, text};
-
-/// The most sets of views that a matcher remembers; beyond, it forgets all of them.
-const VIEW_SETS_MAX: usize = 1024;
+use verdicts::{Recalled, Verdicts};
 
 /// Matches records against a rule set. Each worker has its own.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct Counters {
     pub tried: u64,
     /// Rules that matched.
     pub matched: u64,
+    /// Records that said the same as one before, in all that rules ask.
+    pub recalled: u64,
     /// Searches of expressions that were given up.
     pub given_up: u64,
 }
@@ -63,6 +66,7 @@ impl Matcher {
     pub(super) fn with_memory(rules: &Arc<RuleSet>, values: usize, once: usize) -> Self {
         let mut matcher = Matcher::new(rules);
         matcher.scratch.memory = Memory::with_room(rules.field_count(), values, once);
+        matcher.scratch.verdicts = Verdicts::with_room(rules.field_count(), values, once);
         matcher
     }
 
@@ -87,106 +91,8 @@ impl Matcher {
         if route.idle {
             return;
         }
-        self.scratch.run(&self.rules, route, record, matched);
-        self.scratch.reset();
-        matched.sort_unstable();
+        self.scratch.judge(&self.rules, route, record, matched);
         self.scratch.counters.matched += matched.len() as u64;
-    }
-}
-
-/// What one set of views needs.
-#[derive(Debug)]
-struct Route {
-    /// No rule applies.
-    idle: bool,
-    /// The rules that apply, as bits.
-    applies: Vec<u64>,
-    /// The fields that guards of these rules are about.
-    fields: Fields,
-    /// The scans for keywords of these rules; none if they have no keywords.
-    keywords: Vec<Scan>,
-    /// Rules without a guard.
-    always: Vec<u32>,
-    /// Stands for what follows from a value under this route; 0 if that is what its field's scan
-    /// says, as under all others without keywords.
-    scope: u32,
-}
-
-#[derive(Debug, Default)]
-struct Routes {
-    routes: Vec<Route>,
-    known: Map<Vec<View>, usize>,
-    last: Option<(Vec<View>, usize)>,
-    /// How many routes there have ever been.
-    made: u32,
-}
-
-impl Routes {
-    fn find(&mut self, rules: &RuleSet, views: &[View]) -> &Route {
-        let last = self.last.as_ref().filter(|(known, _)| known == views);
-        let number = match last.map(|(_, number)| *number) {
-            Some(number) => number,
-            None => self.look_up(rules, views),
-        };
-        &self.routes[number]
-    }
-
-    fn look_up(&mut self, rules: &RuleSet, views: &[View]) -> usize {
-        let number = match self.known.get(views) {
-            Some(number) => *number,
-            None => {
-                if self.routes.len() >= VIEW_SETS_MAX {
-                    self.routes.clear();
-                    self.known.clear();
-                }
-                self.made = self.made.checked_add(1).expect("it would take years");
-                self.routes.push(Route::new(rules, views, self.made));
-                self.known.insert(views.to_vec(), self.routes.len() - 1);
-                self.routes.len() - 1
-            }
-        };
-        match &mut self.last {
-            Some((known, last)) => {
-                known.clear();
-                known.extend(views);
-                *last = number;
-            }
-            None => self.last = Some((views.to_vec(), number)),
-        }
-        number
-    }
-}
-
-impl Route {
-    fn new(rules: &RuleSet, views: &[View], number: u32) -> Self {
-        let satisfied = rules.satisfied(views);
-        let mut route = Route {
-            idle: true,
-            applies: vec![0; rules.len().div_ceil(64)],
-            fields: Fields::none(rules.field_count()),
-            keywords: Vec::new(),
-            always: Vec::new(),
-            scope: 0,
-        };
-        for (rule, source) in rules.sources.iter().enumerate() {
-            if !satisfied[usize::from(*source)] {
-                continue;
-            }
-            let guard = &rules.guards[rule];
-            route.idle = false;
-            route.applies[rule / 64] |= 1 << (rule % 64);
-            guard.fields.iter().for_each(|field| route.fields.add(*field));
-            if guard.always {
-                route.always.push(rule as u32);
-            }
-        }
-        let applies = (0..rules.len()).filter(|rule| satisfied[usize::from(rules.sources[*rule])]);
-        route.keywords = rules.keyword_scans(applies);
-        if !route.keywords.is_empty() {
-            FieldId::ALL_KEYWORDS.iter().for_each(|field| route.fields.add(*field));
-            route.scope = number;
-        }
-        route
     }
 }
 
@@ -208,6 +114,8 @@ struct Scratch {
     late_list: Vec<u32>,
     /// What follows from values that came before.
     memory: Memory,
+    /// What came out for records that came before.
+    verdicts: Verdicts,
     /// Room for what follows from one more.
     notes: Vec<Note>,
     /// Values of the record that are to be remembered.
@@ -293,6 +201,7 @@ impl Scratch {
             late: vec![Outcome::Unknown; rules.lates.len()],
             late_list: Vec::new(),
             memory: Memory::new(rules.field_count()),
+            verdicts: Verdicts::new(rules.field_count()),
             notes: Vec::new(),
             fresh: Vec::new(),
             regexes: rules.regexes.clone(),
@@ -315,6 +224,67 @@ impl Scratch {
             self.late[late as usize] = Outcome::Unknown;
         }
         self.texts.clear();
+    }
+
+    /// Puts the rules that match into `matched`, ascending.
+    fn judge(
+        &mut self,
+        rules: &RuleSet,
+        route: &mut Route,
+        record: &Record<'_>,
+        matched: &mut Vec<RuleIndex>,
+    ) {
+        let mut recalled = Recalled::Nothing;
+        if let Some(asked) = &route.asked {
+            let asked = (route.number, asked);
+            let (pace, passed) = (&mut route.pace, &mut self.passed);
+            recalled = self.verdicts.look(rules, asked, pace, record, passed);
+        }
+        if let Recalled::Here(number) = recalled
+            && !self.has_other_keywords(route, record)
+        {
+            let (same, tried) = self.verdicts.get(number);
+            matched.extend_from_slice(same);
+            self.counters.tried += u64::from(tried);
+            self.counters.recalled += 1;
+            return;
+        }
+        let before = self.counters;
+        self.run(rules, route, record, matched);
+        self.reset();
+        matched.sort_unstable();
+        if let Recalled::Before(ticket) = recalled
+            && self.counters.given_up == before.given_up
+            && !self.has_other_keywords(route, record)
+        {
+            let tried = (self.counters.tried - before.tried) as u32;
+            self.verdicts.keep(ticket, matched, tried);
+        }
+    }
+
+    /// Whether a keyword stands in a text outside of the fields that rules ask for.
+    fn has_other_keywords(&mut self, route: &Route, record: &Record<'_>) -> bool {
+        let (Some(asked), false) = (&route.asked, route.keywords.is_empty()) else { return false };
+        for own in &record.fields {
+            if let Value::Text(text) = own.value
+                && !asked.has(own.id)
+            {
+                self.texts.push_to_piece(own.id, text);
+            }
+        }
+        if !record.message.is_empty() {
+            self.texts.push_to_piece(FieldId::UNKNOWN, record.message);
+        }
+        self.texts.fold_piece();
+        let mut any = false;
+        for scan in route.keywords.iter().filter(|scan| !scan.is_empty()) {
+            if scan.asks_for_whole() {
+                self.texts.of_piece().for_each(|text| scan.scan_whole(text, |_| any = true));
+            }
+            scan.scan_parts(self.texts.piece(), &mut self.passed, |_| any = true);
+        }
+        self.texts.clear();
+        any
     }
 
     fn run(

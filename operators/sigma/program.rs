@@ -27,6 +27,8 @@ pub struct FieldId(pub(crate) u16);
 impl FieldId {
     /// A field that no rule asks for.
     pub const UNKNOWN: FieldId = FieldId(u16::MAX);
+    /// A field that no rule asks for and that lies inside of one, as `a.b` in `a`.
+    pub const INNER: FieldId = FieldId(u16::MAX - 1);
     /// What keywords are looked for in: all texts of a record.
     pub(crate) const KEYWORDS: FieldId = FieldId(0);
     /// The same texts, for keywords that are too short to be looked for in long strides. Few rules
@@ -39,6 +41,12 @@ impl FieldId {
         [FieldId::KEYWORDS, FieldId::SHORT_KEYWORDS, FieldId::TINY_KEYWORDS];
     /// The numbers that are not fields.
     pub(crate) const RESERVED: usize = 3;
+
+    /// Whether a rule or a correlation asks for it.
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        self.0 < FieldId::INNER.0
+    }
 
     pub(crate) fn is_keywords(self) -> bool {
         self.index() < FieldId::RESERVED

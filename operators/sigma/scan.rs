@@ -368,6 +368,18 @@ impl Scan {
         }
     }
 
+    /// How many texts are looked for.
+    pub(crate) fn texts(&self) -> usize {
+        let parts = [
+            self.strides.entries.len(),
+            self.short_strides.entries.len(),
+            self.fours.entries.len(),
+            self.threes.entries.len(),
+            self.twos.entries.len(),
+        ];
+        self.whole.len() + parts.iter().sum::<usize>()
+    }
+
     /// How many bytes the tables take.
     pub(crate) fn bytes(&self) -> usize {
         self.strides.bytes()

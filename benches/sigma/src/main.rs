@@ -6,9 +6,10 @@
 //! it. rsigma gets the same fields under the same names, ready made, and the log source of each
 //! view, so that it looks only at rules for it. It is measured with and without reading JSON.
 //!
-//! The samples are few, and so are their values when they come again and again. The same records
-//! with the letters of their values in another case each time hold hardly any value twice: what a
-//! matcher remembers of values is of no use there.
+//! The samples are few, and they come again and again: what a matcher remembers is of great use.
+//! "Later" are the same things that happen at other times, in other processes and sessions, as
+//! they do on hosts; "never seen" are the same records with the letters of all values in another
+//! case each time, so that hardly any value comes twice and what is remembered is of no use.
 //!
 //! Times are those for which the thread ran. With the argument `ours` nothing else is measured.
 //!
@@ -62,8 +63,10 @@ fn main() {
 
     println!("\n{:<28}{:>8}{:>12}{:>14}", "", "rules", "ns/record", "records/s");
     let mut ours = BTreeMap::new();
-    let unseen = unseen(&samples, RECORDS);
-    let corpora = [("samples", &samples), ("never seen", &unseen), ("syslog", &syslog)];
+    let unseen = changed(&samples, RECORDS, recase);
+    let later = changed(&samples, RECORDS, renumber);
+    let corpora =
+        [("samples", &samples), ("later", &later), ("never seen", &unseen), ("syslog", &syslog)];
     for (what, records) in corpora {
         for (name, set) in &sets {
             let measured = measure(set, records);
@@ -163,39 +166,77 @@ fn measure(active: &Arc<Active>, records: &[String]) -> Measured {
     Measured { whole, matching, hits: hits as f64 / records.len() as f64 }
 }
 
-/// So many records made of these, with the letters of their values in upper and lower case as it
-/// happens. What says of which log source a record is stays as it is.
-fn unseen(samples: &[String], count: usize) -> Vec<String> {
-    let mut state = 1u64;
-    let mut flip = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state & 1 != 0
-    };
+/// A source of numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % bound
+    }
+}
+
+/// So many records made of these, each changed in some way. What says of which log source a
+/// record is stays as it is.
+fn changed(
+    samples: &[String],
+    count: usize,
+    change: fn(&str, &mut Value, &mut Numbers),
+) -> Vec<String> {
+    let mut numbers = Numbers(1);
     let record = |sample: &String| {
         let mut record: Value = serde_json::from_str(sample).expect("a sample is JSON");
-        recase(&mut record, &mut flip);
+        change("", &mut record, &mut numbers);
         record.to_string()
     };
     samples.iter().cycle().take(count).map(record).collect()
 }
 
-fn recase(value: &mut Value, flip: &mut impl FnMut() -> bool) {
+/// Puts the letters of values in upper and lower case as it happens.
+fn recase(name: &str, value: &mut Value, numbers: &mut Numbers) {
+    let letter = |letter: char| match numbers.below(2) {
+        0 => letter.to_ascii_uppercase(),
+        _ => letter.to_ascii_lowercase(),
+    };
     match value {
-        Value::String(text) => {
-            let letter = |letter: char| match flip() {
-                true => letter.to_ascii_uppercase(),
-                false => letter.to_ascii_lowercase(),
-            };
-            *text = text.chars().map(letter).collect();
+        _ if matches!(name, "Channel" | "Provider" | "TimeCreated") => {}
+        Value::String(text) => *text = text.chars().map(letter).collect(),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| recase(name, part, numbers)),
+        Value::Object(parts) => {
+            parts.iter_mut().for_each(|(name, part)| recase(name, part, numbers));
         }
-        Value::Array(parts) => parts.iter_mut().for_each(|part| recase(part, flip)),
-        Value::Object(parts) => parts
-            .iter_mut()
-            .filter(|(name, _)| !matches!(name.as_str(), "Channel" | "Provider" | "TimeCreated"))
-            .for_each(|(_, part)| recase(part, flip)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Gives times, processes, threads, sessions and records other numbers.
+fn renumber(name: &str, value: &mut Value, numbers: &mut Numbers) {
+    const ENDS: [&str; 8] = [
+        "Time",
+        "ProcessGuid",
+        "ProcessGUID",
+        "LogonGuid",
+        "ProcessId",
+        "ThreadId",
+        "ID",
+        "LogonId",
+    ];
+    let is_new =
+        ENDS.iter().any(|end| name.ends_with(end)) && name != "EventID" && name != "UserID";
+    let mut digit = |digit: char| match digit {
+        '0'..='9' => char::from(b'0' + numbers.below(10) as u8),
+        other => other,
+    };
+    match value {
+        Value::String(text) if is_new => *text = text.chars().map(&mut digit).collect(),
+        Value::Number(_) if is_new => *value = Value::from(numbers.below(100_000)),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| renumber(name, part, numbers)),
+        Value::Object(parts) => {
+            parts.iter_mut().for_each(|(name, part)| renumber(name, part, numbers));
+        }
+        _ => {}
     }
 }
 

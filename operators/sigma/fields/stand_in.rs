@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::super::compile::{FieldId, RuleSet};
 use super::super::logsource::View;
+use super::super::scan::Fields;
 use super::{NameId, Names, Row, text};
 use crate::types::hash::Map;
 use crate::types::{Batch, Event, Format, Kind, Role, Text};
@@ -122,8 +123,9 @@ pub(super) struct StandIns {
     all: Vec<StandIn>,
     /// For each log source of the rule set, what its rules ask for.
     of_sources: Vec<u64>,
-    /// The same for views, as they turn up.
+    /// The same for views, as they turn up, and for all of the last record.
     of_views: Map<View, u64>,
+    last: (Vec<View>, u64),
     hashes: NameId,
     command: NameId,
 }
@@ -139,7 +141,7 @@ impl StandIns {
         for (asked, fields, means) in TABLE {
             for name in asked.split_ascii_whitespace() {
                 let id = rules.field(name);
-                if id == FieldId::UNKNOWN {
+                if !id.is_asked() {
                     continue;
                 }
                 by_field.insert(id, 1 << all.len());
@@ -148,17 +150,14 @@ impl StandIns {
                 all.push(StandIn { name: names.number(name), fields, means: *means });
             }
         }
-        let mut of_sources = vec![0; rules.log_sources().len()];
-        for (rule, source) in rules.rules().iter().zip(&rules.sources) {
-            let set = &mut of_sources[usize::from(*source)];
-            for selection in &rule.detection.selections {
-                selection.search.each_field(&mut |field, _| {
-                    *set |= by_field.get(&rules.field(field)).copied().unwrap_or(0);
-                });
-            }
-        }
+        let of_source = |asked: &Fields| {
+            let asked = by_field.iter().filter(|(field, _)| asked.has(**field));
+            asked.fold(0, |set, (_, bit)| set | bit)
+        };
+        let of_sources = rules.asked.iter().map(of_source).collect();
         let (hashes, command) = (names.number("Hashes"), names.number("COMMAND"));
-        StandIns { asker, all, of_sources, of_views: Map::default(), hashes, command }
+        let (of_views, last) = (Map::default(), (Vec::new(), 0));
+        StandIns { asker, all, of_sources, of_views, last, hashes, command }
     }
 
     /// What is asked of a record with these views, as bits.
@@ -168,6 +167,9 @@ impl StandIns {
         }
         if self.asker == Asker::Correlations {
             return u64::MAX >> (64 - self.all.len());
+        }
+        if self.last.0 == views {
+            return self.last.1;
         }
         if self.of_views.len() > VIEWS_MAX {
             self.of_views.clear();
@@ -180,7 +182,10 @@ impl StandIns {
         };
         let known = &mut self.of_views;
         let each = views.iter().map(|view| *known.entry(*view).or_insert_with(|| ask(*view)));
-        each.fold(0, |set, asked| set | asked)
+        self.last.1 = each.fold(0, |set, asked| set | asked);
+        self.last.0.clear();
+        self.last.0.extend_from_slice(views);
+        self.last.1
     }
 
     /// Adds what stands in for what the event at hand does not have.

@@ -5,8 +5,7 @@
 //! A value is known again by its bytes, never by its hash alone, and what is kept is a pure
 //! function of field and value: what is forgotten, and when, can only cost time.
 //!
-//! A field whose values do not recur soon stops asking: of each [`WINDOW`] values some must be
-//! known, or the next ones are not looked up. The pause grows as long as nothing changes.
+//! A field whose values do not recur soon stops asking ([`Pace`]).
 
 use std::hash::BuildHasher;
 
@@ -14,6 +13,7 @@ use foldhash::fast::FixedState;
 
 use super::super::compile::FieldId;
 use super::super::program::Bit;
+use super::seats::{Pace, Seats};
 
 /// How many values are kept. At most 1 KiB each, 4 MiB in all, and that only if all are long.
 const VALUES_MAX: usize = 4_096;
@@ -24,14 +24,6 @@ const VALUE_BYTES_MAX: usize = 512;
 const NOTES_MAX: usize = 96;
 /// In how many places it is noted that a value came once.
 const ONCE_MAX: usize = 16_384;
-/// How many values of a field are looked up before it is asked whether that pays.
-const WINDOW: u16 = 1_024;
-/// How many of them must have been seen before.
-const WORTH: u16 = WINDOW / 4;
-/// For how many values a field pauses that does not pay, at first and at most.
-const PAUSE_MIN: u32 = 4_096;
-const PAUSE_MAX: u32 = 65_536;
-
 /// Something that follows from a value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Note {
@@ -81,16 +73,14 @@ pub(super) struct Ticket {
     hash: u64,
 }
 
-/// A value that is kept.
+/// A value that is kept, by its seat.
 #[derive(Clone, Debug)]
-struct Seat {
+struct Kept {
     scope: u32,
     field: FieldId,
     len: u16,
-    /// How many values have had it.
+    /// How many values have had the seat.
     takes: u32,
-    /// Whether it was asked for since its neighbour was last replaced.
-    used: bool,
     /// The value, then its notes, four bytes each.
     bytes: Vec<u8>,
 }
@@ -110,24 +100,13 @@ struct Track {
     seat: Option<Held>,
     /// Whether that record has several values of it.
     several: bool,
-    /// How many more values are not looked up.
-    pause: u32,
-    /// How long the next pause is.
-    next_pause: u32,
-    looked: u16,
-    /// How many of them had been seen before.
-    seen: u16,
+    pace: Pace,
 }
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// In pairs; a value is in one of the two places that its hash says.
-    seats: Vec<Seat>,
-    /// A part of the hash of the value in each seat, so that of a value that is in none nothing
-    /// more has to be read.
-    tags: Vec<u16>,
-    /// The same of a value that came once.
-    once: Vec<u16>,
+    seats: Seats,
+    kept: Vec<Kept>,
     tracks: Vec<Track>,
     record: u64,
 }
@@ -140,18 +119,11 @@ impl Memory {
 
     /// With other bounds: powers of two, `values` at least two.
     pub(super) fn with_room(fields: usize, values: usize, once: usize) -> Self {
-        let free = Seat {
-            scope: 0,
-            field: FieldId::UNKNOWN,
-            len: 0,
-            takes: 0,
-            used: false,
-            bytes: Vec::new(),
-        };
+        let (scope, field) = (0, FieldId::UNKNOWN);
+        let free = Kept { scope, field, len: 0, takes: 0, bytes: Vec::new() };
         Memory {
-            seats: vec![free; values],
-            tags: vec![0; values],
-            once: vec![0; once],
+            seats: Seats::new(values, once),
+            kept: vec![free; values],
             tracks: vec![Track::default(); fields],
             record: 0,
         }
@@ -174,35 +146,22 @@ impl Memory {
         if value.len() > VALUE_BYTES_MAX {
             return (Known::Nothing, again);
         }
-        if track.pause > 0 {
-            track.pause -= 1;
+        if !track.pace.asks() {
             return (Known::Nothing, again);
-        }
-        track.looked += 1;
-        if track.looked > WINDOW {
-            track.rest();
         }
         let hash = hash(scope, field, value);
-        let pair = hash as usize & (self.seats.len() - 2);
-        let tag = tag(hash);
-        for number in pair..pair + 2 {
-            if self.tags[number] != tag {
-                continue;
-            }
-            let seat = &mut self.seats[number];
-            if seat.holds(scope, field, value) {
-                seat.used = true;
-                track.seen += 1;
-                let held = Held { number: number as u32, takes: seat.takes };
-                track.seat = Some(held).filter(|_| !again);
-                return (Known::Here(number as u32), again);
-            }
+        let kept = &self.kept;
+        let seat = self.seats.find(hash, |seat| kept[seat].holds(scope, field, value));
+        if let Some(seat) = seat {
+            track.pace.seen();
+            let held = Held { number: seat as u32, takes: kept[seat].takes };
+            track.seat = Some(held).filter(|_| !again);
+            return (Known::Here(seat as u32), again);
         }
-        let place = (hash >> 16) as usize & (self.once.len() - 1);
-        if std::mem::replace(&mut self.once[place], tag) != tag {
+        if !self.seats.came_before(hash) {
             return (Known::Nothing, again);
         }
-        track.seen += 1;
+        track.pace.seen();
         (Known::Before(Ticket { scope, hash }), again)
     }
 
@@ -230,17 +189,9 @@ impl Memory {
             return;
         }
         let Ticket { scope, hash } = ticket;
-        let pair = hash as usize & (self.seats.len() - 2);
-        let number = match (self.seats[pair].used, self.seats[pair + 1].used) {
-            (true, false) => pair + 1,
-            _ => pair,
-        };
-        self.seats[pair].used = false;
-        self.seats[pair + 1].used = false;
-        self.tags[number] = tag(hash);
-        let seat = &mut self.seats[number];
-        (seat.scope, seat.field) = (scope, field);
-        (seat.len, seat.used) = (value.len() as u16, true);
+        let number = self.seats.take(hash);
+        let seat = &mut self.kept[number];
+        (seat.scope, seat.field, seat.len) = (scope, field, value.len() as u16);
         seat.takes = seat.takes.wrapping_add(1);
         let held = Held { number: number as u32, takes: seat.takes };
         // Others of the record may have been looked up since.
@@ -256,7 +207,7 @@ impl Memory {
     /// What follows from a value.
     #[inline]
     pub(super) fn notes(&self, number: u32) -> impl Iterator<Item = Note> {
-        let seat = &self.seats[number as usize];
+        let seat = &self.kept[number as usize];
         let notes = seat.bytes[usize::from(seat.len)..].chunks_exact(4);
         notes.map(|four| Note::unpack(u32::from_le_bytes([four[0], four[1], four[2], four[3]])))
     }
@@ -267,7 +218,7 @@ impl Memory {
     pub(super) fn add_late(&mut self, field: FieldId, number: u32, holds: bool) {
         let track = &self.tracks[field.index()];
         let Some(held) = track.seat.filter(|_| track.record == self.record) else { return };
-        let seat = &mut self.seats[held.number as usize];
+        let seat = &mut self.kept[held.number as usize];
         let full = seat.bytes.len() >= usize::from(seat.len) + 4 * NOTES_MAX;
         if seat.takes == held.takes && !full {
             seat.bytes.extend_from_slice(&Note::Late(number, holds).pack().to_le_bytes());
@@ -275,33 +226,13 @@ impl Memory {
     }
 }
 
-impl Seat {
+impl Kept {
     #[inline]
     fn holds(&self, scope: u32, field: FieldId, value: &str) -> bool {
         (self.scope, self.field) == (scope, field)
             && usize::from(self.len) == value.len()
             && self.bytes[..value.len()] == *value.as_bytes()
     }
-}
-
-impl Track {
-    /// Begins another window, or a pause.
-    #[cold]
-    fn rest(&mut self) {
-        if self.seen < WORTH {
-            self.next_pause = (self.next_pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-            self.pause = self.next_pause;
-        } else {
-            self.next_pause = 0;
-        }
-        (self.looked, self.seen) = (0, 0);
-    }
-}
-
-/// The part of a hash that chooses no place.
-#[inline]
-fn tag(hash: u64) -> u16 {
-    (hash >> 48) as u16
 }
 
 /// A collision costs time only.
@@ -313,6 +244,7 @@ fn hash(scope: u32, field: FieldId, value: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seats::{PAUSE_MIN, WINDOW};
     use super::*;
 
     const FIELD: FieldId = FieldId(3);
@@ -348,17 +280,16 @@ mod tests {
                 see(&mut memory, &format!("value {number}"));
             }
         }
-        assert_eq!(memory.seats.len(), 8);
+        assert_eq!(memory.kept.len(), 8);
         let most = VALUE_BYTES_MAX + 4 * NOTES_MAX;
-        assert!(memory.seats.iter().all(|seat| seat.bytes.len() <= most));
+        assert!(memory.kept.iter().all(|seat| seat.bytes.len() <= most));
     }
 
     #[test]
     fn a_field_whose_values_never_recur_pauses_and_tries_again() {
         let mut memory = Memory::new(4);
-        let window = u32::from(WINDOW);
-        (0..=window).for_each(|n| assert_eq!(see(&mut memory, &n.to_string()), Known::Nothing));
-        assert_eq!(memory.tracks[FIELD.index()].pause, PAUSE_MIN);
+        (0..=WINDOW).for_each(|n| assert_eq!(see(&mut memory, &n.to_string()), Known::Nothing));
+        assert!(memory.tracks[FIELD.index()].pace.pauses());
         for _ in 0..PAUSE_MIN {
             assert_eq!(see(&mut memory, "again"), Known::Nothing);
         }

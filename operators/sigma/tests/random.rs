@@ -260,3 +260,79 @@ fn what_is_remembered_of_values_changes_no_match() {
     }
     assert!(hits > 10_000);
 }
+
+fn has_keywords(rule: &str) -> bool {
+    let rule: serde_json::Value = serde_json::from_str(rule).expect("it was made as JSON");
+    NAMES.iter().any(|name| {
+        let selection = &rule["detection"][name];
+        selection[0].is_string() || !selection["|all"].is_null()
+    })
+}
+
+#[test]
+fn what_is_remembered_of_records_changes_no_match() {
+    let mut random = Random(11);
+    let (mut hits, mut recalled) = (0, [0; 2]);
+    for round in 0..24 {
+        let numbers = [3, 1 << 40][round % 2];
+        // Where keywords are too short to be scanned for, no record is recalled.
+        let mut texts: Vec<String> = (0..30).map(|number| rule(&mut random, number)).collect();
+        texts.retain(|rule| round % 3 == 0 || !has_keywords(rule));
+        let ids =
+            ["{Id: 7}", "{Id|endswith: '393'}", "{Id|contains: 'abc'}", "{Id: null}", "[abcab]"];
+        for (number, item) in ids.iter().enumerate() {
+            let detection = format!("{{a: {item}, condition: a}}");
+            texts.push(format!(
+                "title: id {number}\nlogsource: {{product: any}}\ndetection: {detection}\n"
+            ));
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (set, _) = compile(&texts);
+        let (mut large, mut tiny) = (Matcher::new(&set), Matcher::with_memory(&set, 8, 64));
+        let pool: Vec<_> = (0..8).map(|_| fields(&mut random)).collect();
+        for _ in 0..2_500 {
+            // Records recur, but for their number, what nobody asks, and what they say in words.
+            let number = match random.below(20) {
+                0 => serde_json::Value::Null,
+                1 => serde_json::json!(7),
+                2 => serde_json::json!("abc"),
+                3 => serde_json::json!("É7"),
+                _ => serde_json::json!(random.below(numbers)),
+            };
+            let nobody = serde_json::json!(text(&mut random, false));
+            let message = text(&mut random, false);
+            let mut record = Record::new();
+            let mut own = vec![("Id", number), ("unasked", nobody)];
+            if random.below(8) == 0 {
+                own.push(("B.x", serde_json::json!(1)));
+            }
+            for (name, value) in pool[random.below(pool.len())].iter().chain(&own) {
+                let value = match value {
+                    serde_json::Value::String(text) => Value::Text(text),
+                    serde_json::Value::Bool(is) => Value::Bool(*is),
+                    serde_json::Value::Number(n) => Value::Int(n.as_i64().unwrap()),
+                    _ => Value::Null,
+                };
+                record.push(&set, name, value);
+            }
+            if random.below(2) == 0 {
+                record.set_message(&message);
+            }
+            for product in ["any", "other"] {
+                if random.below(8) > 0 {
+                    record.push_view(set.view(&LogSource::new("", product, "")));
+                }
+            }
+            let (mut fresh, mut matched) = (Vec::new(), Vec::new());
+            Matcher::new(&set).matches(&record, &mut fresh);
+            for matcher in [&mut large, &mut tiny] {
+                matcher.matches(&record, &mut matched);
+                assert_eq!(matched, fresh, "{:?} {:?}", record.fields(), record.message());
+            }
+            hits += fresh.len();
+        }
+        recalled[round % 2] += large.counters().recalled;
+    }
+    println!("{hits} hits, {recalled:?} records recalled");
+    assert!(hits > 10_000 && recalled.iter().all(|recalled| *recalled > 2_000));
+}
