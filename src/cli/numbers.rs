@@ -18,6 +18,13 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// So many of something: `1 rule`, `1 204 rules`.
+#[must_use]
+pub fn counted(count: u64, word: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {word}{plural}", grouped(count))
+}
+
 /// A duration in its two largest units, or in one with a decimal: `2 d 3 h`, `1 h 5 min`, `4.2 s`.
 #[must_use]
 pub fn humanised(duration: Duration) -> String {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::args::{DemoArgs, Global};
 use crate::cli::exit::Exit;
+use crate::cli::numbers::counted;
 use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print, start_log, state_flag};
@@ -29,7 +30,6 @@ use crate::outlets::human;
 use crate::receivers::{Context, DeadLetters, Options, Protocol, Receivers, Snapshot, syslog};
 use crate::session::{Plan, Session};
 use crate::summing::{Sum, summary};
-use crate::verbs::rules::counted;
 use crate::{receivers, verbs};
 
 /// With how many workers, unless told otherwise.

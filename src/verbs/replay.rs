@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{Global, ReplayArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
+use crate::cli::numbers::counted;
 use crate::cli::progress::{Following, Measured, Progress, Unit, done};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, narrate, print, start_log};
@@ -25,7 +26,6 @@ use crate::receivers::file::{ReplayError, ReplayOptions, read_all};
 use crate::receivers::{Context, Counters, DeadLetters, Snapshot, file};
 use crate::session::{Again, Plan, Session};
 use crate::summing::{Sum, summary};
-use crate::verbs::rules::counted;
 use crate::{retold, setup, verbs};
 
 mod output;

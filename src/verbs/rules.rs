@@ -81,9 +81,3 @@ fn item_json(item: Item<'_>) -> Map<String, Value> {
         _ => unreachable!("an object is written there"),
     }
 }
-
-/// `1 rule`, `2 rules`.
-pub(super) fn counted(count: u64, word: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {word}{plural}", crate::cli::numbers::grouped(count))
-}

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{Global, RunArgs};
 use crate::cli::banner::Banner;
 use crate::cli::exit::Exit;
+use crate::cli::numbers::counted;
 use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, narrate, print, start_log, state_flag};
@@ -23,7 +24,6 @@ use crate::rules::reload::{self, Reloaded, Reloader};
 use crate::session::{Opened, Plan, Session};
 use crate::summing::{Sum, summary};
 use crate::telemetry::Format;
-use crate::verbs::rules::counted;
 use crate::{receivers, setup, verbs};
 
 /// How large the file of dead letters may grow before it is set aside.

@@ -14,11 +14,10 @@ use operators::types::EventTime;
 use serde_json::json;
 
 use super::reading::{Reading, journal_failure, storage_failure};
-use super::rules::counted;
 use crate::cli::args::{Global, StateInfoArgs, StateVerb};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::cli::numbers::{bytes, grouped, humanised, moment};
+use crate::cli::numbers::{bytes, counted, grouped, humanised, moment};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration, print, state_flag};
 use crate::journal::{self, read_records, wall_clock};

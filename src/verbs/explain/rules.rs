@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::Account;
 use crate::cli::escape::escape;
+use crate::cli::numbers::counted;
 use crate::cli::style::Palette;
 use crate::config::settings::Settings;
 use crate::rules;
-use crate::verbs::rules::{counted, reasons, short, source_json};
+use crate::verbs::rules::{reasons, short, source_json};
 
 /// How many rules that do not match are told.
 const NEAR_MAX: usize = 5;

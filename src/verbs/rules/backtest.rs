@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::choice::{Choice, Item};
 use super::live::Live;
-use super::{counted, item_json, list};
+use super::{item_json, list};
 use crate::cli::args::{Global, RulesTestArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::cli::numbers::{TimeArgument, grouped, humanised, moment};
+use crate::cli::numbers::{TimeArgument, counted, grouped, humanised, moment};
 use crate::cli::progress::{Measured, Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print, state_flag};

@@ -8,10 +8,10 @@ use operators::sigma::rule::Level;
 use serde_json::{Value, json};
 
 use super::choice::{Choice, Item};
-use super::{counted, list};
+use super::list;
 use crate::cli::args::{Global, RulesCoverageArgs};
 use crate::cli::exit::Exit;
-use crate::cli::numbers::grouped;
+use crate::cli::numbers::{counted, grouped};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;

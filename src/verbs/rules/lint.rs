@@ -6,12 +6,11 @@ use operators::sigma::{Diagnostic, Gravity};
 use serde_json::json;
 
 use super::choice::Choice;
-use super::counted;
 use super::reach::{self, Finding};
 use crate::cli::args::{Global, RulesLintArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::cli::numbers::{grouped, humanised};
+use crate::cli::numbers::{counted, grouped, humanised};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::choice::{Choice, Item};
-use super::{counted, item_json, short};
+use super::{item_json, short};
 use crate::cli::args::{Global, RuleKind, RulesListArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
+use crate::cli::numbers::counted;
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::rules::files::Want;

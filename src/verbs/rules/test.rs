@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 use super::cases::{self, Case, Wanted};
 use super::choice::{Choice, Item};
+use super::list;
 use super::live::Live;
-use super::{counted, list};
 use crate::cli::args::{Global, RulesTestArgs};
 use crate::cli::escape::escape;
 use crate::cli::exit::Exit;
-use crate::cli::numbers::{grouped, humanised};
+use crate::cli::numbers::{counted, grouped, humanised};
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, configuration_of_rules, print};

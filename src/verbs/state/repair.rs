@@ -5,12 +5,11 @@ use std::path::Path;
 use crate::cli::args::{Global, StateRepairArgs};
 use crate::cli::escape::escape_lines;
 use crate::cli::exit::Exit;
-use crate::cli::numbers::grouped;
+use crate::cli::numbers::{counted, grouped};
 use crate::cli::{Failure, Outcome, configuration, print, state_flag};
 use crate::journal::{self, Damage, FIRST_EPOCH, Repaired};
 use crate::session::{journal_failure, read_storage};
 use crate::verbs::reading::storage_failure;
-use crate::verbs::rules::counted;
 
 /// Does it.
 ///
