@@ -160,6 +160,33 @@ fn fields(random: &mut Random) -> Vec<(&'static str, serde_json::Value)> {
     fields
 }
 
+/// A record of these fields.
+fn record<'f>(
+    set: &RuleSet,
+    fields: impl IntoIterator<Item = &'f (&'static str, serde_json::Value)>,
+) -> Record<'f> {
+    let mut record = Record::new();
+    for (name, value) in fields {
+        let value = match value {
+            serde_json::Value::String(text) => Value::Text(text),
+            serde_json::Value::Number(n) => Value::Int(n.as_i64().expect("whole")),
+            serde_json::Value::Bool(is) => Value::Bool(*is),
+            _ => Value::Null,
+        };
+        record.push(set, name, value);
+    }
+    record
+}
+
+/// Gives a record views of the rules' log sources, each with a chance of `n - 1` in `n`.
+fn see(random: &mut Random, n: usize, set: &RuleSet, record: &mut Record<'_>) {
+    for product in ["any", "other"] {
+        if random.below(n) > 0 {
+            record.push_view(set.view(&LogSource::new("", product, "")));
+        }
+    }
+}
+
 #[test]
 fn the_engine_says_of_random_rules_what_their_plain_meaning_is() {
     let mut random = Random(42);
@@ -174,24 +201,9 @@ fn the_engine_says_of_random_rules_what_their_plain_meaning_is() {
         for _ in 0..60 {
             let fields = fields(&mut random);
             let message = text(&mut random, false);
-            let mut record = Record::new();
-            for (name, value) in &fields {
-                let value = match value {
-                    serde_json::Value::String(text) => Value::Text(text),
-                    serde_json::Value::Number(number) => {
-                        Value::Int(number.as_i64().expect("whole"))
-                    }
-                    serde_json::Value::Bool(value) => Value::Bool(*value),
-                    _ => Value::Null,
-                };
-                record.push(&set, name, value);
-            }
+            let mut record = record(&set, &fields);
             record.set_message(&message);
-            for product in ["any", "other"] {
-                if random.below(4) > 0 {
-                    record.push_view(set.view(&LogSource::new("", product, "")));
-                }
-            }
+            see(&mut random, 4, &set, &mut record);
             matcher.matches(&record, &mut matched);
             for (number, rule) in set.rules().iter().enumerate() {
                 let index = RuleIndex(number as u32);
@@ -228,27 +240,13 @@ fn what_is_remembered_of_values_changes_no_match() {
         let pool: Vec<_> = (0..30).map(|_| fields(&mut random)).collect();
         for _ in 0..400 {
             // Values recur, in other company each time.
-            let mut record = Record::new();
-            for _ in 0..2 {
-                for (name, value) in &pool[random.below(pool.len())] {
-                    let value = match value {
-                        serde_json::Value::String(text) => Value::Text(text),
-                        serde_json::Value::Bool(is) => Value::Bool(*is),
-                        serde_json::Value::Number(n) => Value::Int(n.as_i64().unwrap()),
-                        _ => Value::Null,
-                    };
-                    record.push(&set, name, value);
-                }
-            }
+            let both = [random.below(pool.len()), random.below(pool.len())];
+            let mut record = record(&set, both.iter().flat_map(|one| &pool[*one]));
             let message = &pool[random.below(pool.len())];
             if let Some((_, serde_json::Value::String(text))) = message.first() {
                 record.set_message(text);
             }
-            for product in ["any", "other"] {
-                if random.below(4) > 0 {
-                    record.push_view(set.view(&LogSource::new("", product, "")));
-                }
-            }
+            see(&mut random, 4, &set, &mut record);
             let (mut fresh, mut matched) = (Vec::new(), Vec::new());
             Matcher::new(&set).matches(&record, &mut fresh);
             for matcher in [&mut large, &mut tiny] {
@@ -301,28 +299,16 @@ fn what_is_remembered_of_records_changes_no_match() {
             };
             let nobody = serde_json::json!(text(&mut random, false));
             let message = text(&mut random, false);
-            let mut record = Record::new();
             let mut own = vec![("Id", number), ("unasked", nobody)];
             if random.below(8) == 0 {
                 own.push(("B.x", serde_json::json!(1)));
             }
-            for (name, value) in pool[random.below(pool.len())].iter().chain(&own) {
-                let value = match value {
-                    serde_json::Value::String(text) => Value::Text(text),
-                    serde_json::Value::Bool(is) => Value::Bool(*is),
-                    serde_json::Value::Number(n) => Value::Int(n.as_i64().unwrap()),
-                    _ => Value::Null,
-                };
-                record.push(&set, name, value);
-            }
+            let again = &pool[random.below(pool.len())];
+            let mut record = record(&set, again.iter().chain(&own));
             if random.below(2) == 0 {
                 record.set_message(&message);
             }
-            for product in ["any", "other"] {
-                if random.below(8) > 0 {
-                    record.push_view(set.view(&LogSource::new("", product, "")));
-                }
-            }
+            see(&mut random, 8, &set, &mut record);
             let (mut fresh, mut matched) = (Vec::new(), Vec::new());
             Matcher::new(&set).matches(&record, &mut fresh);
             for matcher in [&mut large, &mut tiny] {
