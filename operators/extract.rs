@@ -199,7 +199,11 @@ impl Extractor {
         self.hits.clear();
         for index in event.fields.0..event.fields.1 {
             let field = batch.fields[index as usize];
-            let Some(rule) = self.rule(batch, field.name) else { continue };
+            let Some(mut rule) = self.rule(batch, field.name) else { continue };
+            // Audit records name there whom somebody came from.
+            if event.format == Format::Audit && batch.text(field.name) == "hostname" {
+                rule.role = Role::Source;
+            }
             let writer = event.format == Format::Windows
                 && rule.what == What::Pid(Part::Only)
                 && batch.text(field.name).ends_with("ID");

@@ -58,6 +58,8 @@ pub(super) enum Word {
     Anonymous,
     Ftp,
     Ok,
+    /// `add`: what follows in quotes may be who is in a group.
+    Member,
     /// What cron did for the account in the parentheses before.
     Cron,
     /// A key of a sudo record.
@@ -167,6 +169,7 @@ const WORDS: &[(Word, &str)] = &[
     (Word::Logged, "logged logging logs"),
     (Word::Login, "login logins"),
     (Word::Root, "root"),
+    (Word::Member, "add"),
     (Word::Anonymous, "anonymous"),
     (Word::Ftp, "ftp"),
     (Word::Ok, "ok fail"),

@@ -212,6 +212,21 @@ impl Row {
         self.push(name, Content::Found(event::Value::Text(text)));
     }
 
+    /// Gives a name the texts of others in a row, up to one that is not there, with blanks between.
+    fn join(&mut self, others: &[NameId], name: NameId, batch: &Batch) {
+        let start = self.made.len();
+        for other in others {
+            let Some(text) = self.place(*other) else { break };
+            if self.made.len() > start {
+                self.made.push(' ');
+            }
+            self.made.push_str(batch.text(text));
+        }
+        if self.made.len() > start {
+            self.push(name, Content::Made(start as u32, self.made.len() as u32));
+        }
+    }
+
     /// Where the first value of a name stands, if that is a text of the record.
     fn place(&self, name: NameId) -> Option<Text> {
         match self.cells_of(name).next()?.content {

@@ -90,6 +90,8 @@ impl Scanner<'_, '_> {
                     None
                 }
             },
+            // `delete` is a method of HTTP as well.
+            Word::Member | Word::Http => self.member(end),
             Word::Cron => {
                 self.cron_of(start, word_end);
                 None
@@ -200,12 +202,29 @@ impl Scanner<'_, '_> {
         }
     }
 
+    /// `add 'NAME' to group 'GROUP'`, as `usermod` says it.
+    fn member(&mut self, end: usize) -> Option<usize> {
+        const GROUPS: [&[u8]; 4] =
+            [b" to group '", b" to shadow group '", b" from group '", b" from shadow group '"];
+        let at = self.next_word(end).filter(|at| self.at(*at) == b'\'')?;
+        let value = self.value(at)?;
+        let rest = &self.bytes[value.next..];
+        let grouped = GROUPS.iter().any(|group| rest.starts_with(group));
+        if !grouped || !is_account(&self.bytes[value.start..value.end]) {
+            return None;
+        }
+        self.push(Kind::User, value.start, value.end, Role::Target);
+        Some(value.next)
+    }
+
     /// `user=NAME` and the like. Where only a colon makes the key, words that follow headings
     /// are no names.
     fn keyed_account(&mut self, at: usize, colon: bool, role: Role) -> Option<usize> {
         let value = self.with_authority(self.value(at)?);
         let name = &self.bytes[value.start..value.end];
-        let heading = colon && !value.quoted && !self.may_name(value);
+        // In `new user: name=eve` another key follows.
+        let key = name.contains(&b'=');
+        let heading = colon && !value.quoted && (key || !self.may_name(value));
         if heading || !is_account(name) || name[0] == b'/' {
             return None;
         }

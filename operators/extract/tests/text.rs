@@ -30,6 +30,12 @@ fn accounts_are_found_where_words_announce_them() {
         ("logon by CORP\\bob at 9", "user CORP\\bob"),
         ("started as NT AUTHORITY\\SYSTEM now", "user NT AUTHORITY\\SYSTEM"),
         ("login=bob ok", "user bob"),
+        (
+            "new user: name=bob, UID=9, GID=9, home=/home/bob, shell=/bin/sh, from=/dev/pts/0",
+            "user bob",
+        ),
+        ("add 'bob' to group 'sudo'", "user bob"),
+        ("delete 'bob' from shadow group 'sudo'", "user bob"),
     ] {
         let users: Vec<String> =
             mentions(line).into_iter().filter(|entry| entry.starts_with("user ")).collect();
@@ -57,6 +63,7 @@ fn words_beside_user_and_host_are_no_names() {
         "process exited with pid 0 and pid x",
         "waiting for user input",
         "check pass; user unknown",
+        "add 'bob' to the list",
     ] {
         assert_eq!(mentions(line), Vec::<String>::new(), "{line}");
     }

@@ -36,7 +36,7 @@ enum Means {
     Target(Kind),
     /// The same, or one whose part is not known.
     TargetOrUnknown(Kind),
-    /// The command that a line of sudo or cron tells of.
+    /// The command that a line of sudo or cron tells of, or the arguments in an audit record.
     Command,
     /// The program of that command.
     Program,
@@ -128,8 +128,13 @@ pub(super) struct StandIns {
     last: (Vec<View>, u64),
     hashes: NameId,
     command: NameId,
+    /// `a0`, `a1` and so on, of the audit records of a program that is run.
+    arguments: Vec<NameId>,
+    argument_count: NameId,
 }
 
+/// The most arguments of a command that are put together.
+const ARGUMENTS_MAX: usize = 64;
 /// How many views are remembered; beyond, all are forgotten.
 const VIEWS_MAX: usize = 4_096;
 
@@ -156,8 +161,19 @@ impl StandIns {
         };
         let of_sources = rules.asked.iter().map(of_source).collect();
         let (hashes, command) = (names.number("Hashes"), names.number("COMMAND"));
-        let (of_views, last) = (Map::default(), (Vec::new(), 0));
-        StandIns { asker, all, of_sources, of_views, last, hashes, command }
+        let argument_count = names.number("argc");
+        let arguments = (0..ARGUMENTS_MAX).map(|number| names.number(&format!("a{number}")));
+        StandIns {
+            asker,
+            all,
+            of_sources,
+            of_views: Map::default(),
+            last: (Vec::new(), 0),
+            hashes,
+            command,
+            arguments: arguments.collect(),
+            argument_count,
+        }
     }
 
     /// What is asked of a record with these views, as bits.
@@ -209,6 +225,12 @@ impl StandIns {
             }
             match one.means {
                 Means::Fields => {}
+                Means::Command if row.has(self.argument_count) => {
+                    row.join(&self.arguments, one.name, batch);
+                }
+                Means::Program if row.has(self.argument_count) => {
+                    row.copy(self.arguments[0], one.name);
+                }
                 Means::Command | Means::Program => {
                     let Some(command) = self.command(row, (batch, event), lines) else { continue };
                     let end = match one.means {

@@ -70,20 +70,23 @@ fn commands_are_those_of_sudo_cron_and_audit() {
         asked("product: linux, service: cron", cron, ["CommandLine", "User", "Image"]),
         ["cd / && run-parts (x) /etc/cron.d", "root", "cd"]
     );
-    let audit = |record| {
-        asked("product: linux, service: auditd", record, ["CommandLine", "Image", "SourceAddress"])
-    };
+    let auditd = "product: linux, service: auditd";
+    let audit = |record| asked(auditd, record, ["CommandLine", "Image", "SourceAddress"]);
+    assert_eq!(
+        audit("type=EXECVE msg=audit(1364481363.243:1): argc=3 a0=\"nc\" a1=\"-lvp\" a2=34343434"),
+        ["nc -lvp 4444", "nc", ""]
+    );
     assert_eq!(
         audit("type=PROCTITLE msg=audit(1364481363.243:1): proctitle=6C73002D6C"),
         ["ls -l", "", ""]
     );
+    let login = "type=USER_LOGIN msg=audit(1364481363.243:1): pid=1 uid=0 auid=0 ses=1 \
+                 msg='op=login acct=\"ann\" exe=\"/usr/sbin/sshd\" hostname=gw.example.com \
+                 addr=203.0.113.9 terminal=sshd res=failed'";
+    assert_eq!(audit(login), ["", "/usr/sbin/sshd", "203.0.113.9"]);
     assert_eq!(
-        audit(
-            "type=USER_LOGIN msg=audit(1364481363.243:1): pid=1 uid=0 auid=0 ses=1 \
-             msg='op=login acct=\"ann\" exe=\"/usr/sbin/sshd\" hostname=? addr=203.0.113.9 \
-             terminal=sshd res=failed'"
-        ),
-        ["", "/usr/sbin/sshd", "203.0.113.9"]
+        asked(auditd, login, ["TargetUserName", "SourceHostname", "DestinationHostname"]),
+        ["ann", "gw.example.com", ""]
     );
 }
 
