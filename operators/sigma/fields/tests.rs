@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::parse::{self, Parser};
 use crate::sigma::{self, Active, Parsed, Sigma};
-use crate::types::{Block, EventTime, Flags, Record as Raw, Span};
+use crate::types::{Block, EventTime, Flags, Record as Raw, Span, Text};
 
 mod journald;
 mod random;
