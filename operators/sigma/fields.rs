@@ -295,6 +295,12 @@ impl Fields {
         Fields::read_by(Asker::Correlations, rules, pipelines)
     }
 
+    /// What rules could read of events: the same, and all that stands in if a rule asks for it.
+    #[must_use]
+    pub fn of_any_rules(rules: &Arc<RuleSet>, pipelines: &[Pipeline]) -> Self {
+        Fields::read_by(Asker::Anybody, rules, pipelines)
+    }
+
     fn read_by(asker: Asker, rules: &Arc<RuleSet>, pipelines: &[Pipeline]) -> Self {
         let mut names = Names::new(rules);
         let windows = windows::Tables::new(&mut names);

@@ -106,6 +106,8 @@ pub(super) enum Asker {
     Rules,
     /// Correlations, for all records of which they are told.
     Correlations,
+    /// Somebody who wants to know what rules could ask for.
+    Anybody,
 }
 
 /// A name for which something may stand in.
@@ -146,7 +148,7 @@ impl StandIns {
         for (asked, fields, means) in TABLE {
             for name in asked.split_ascii_whitespace() {
                 let id = rules.field(name);
-                if !id.is_asked() {
+                if !id.is_asked() && asker != Asker::Anybody {
                     continue;
                 }
                 by_field.insert(id, 1 << all.len());
@@ -181,7 +183,7 @@ impl StandIns {
         if self.all.is_empty() {
             return 0;
         }
-        if self.asker == Asker::Correlations {
+        if self.asker != Asker::Rules {
             return u64::MAX >> (64 - self.all.len());
         }
         if self.last.0 == views {

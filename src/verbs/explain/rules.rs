@@ -27,6 +27,8 @@ pub(super) struct Rules {
     sources: Vec<LogSource>,
     set: Arc<RuleSet>,
     fields: Fields,
+    /// The same with all that stands in.
+    names: Fields,
     /// How many documents cannot be used.
     refused: usize,
 }
@@ -35,6 +37,8 @@ pub(super) struct Rules {
 pub(super) struct Judged {
     views: Vec<LogSource>,
     fields: Vec<(String, String)>,
+    /// What stands in for fields that it does not have: their names, and the values.
+    stand_ins: Vec<(Vec<String>, Vec<String>)>,
     matched: Vec<Matched>,
     /// Only if none matches.
     /// Each with its log source.
@@ -60,6 +64,7 @@ impl Rules {
         let set = Arc::new(RuleSet::of_log_sources(&sources));
         Rules {
             fields: Fields::new(&set, &active.pipelines),
+            names: Fields::of_any_rules(&set, &active.pipelines),
             sigma: Sigma::new(&Arc::new(active)),
             sources,
             set,
@@ -72,17 +77,9 @@ impl Rules {
         let event = batch.events[0];
         self.fields.begin(batch);
         let record = self.fields.record(batch, &event, Record::default());
-        // Views that no rule names are told as well, and fields that stand in only for rules.
-        let asked = self.sigma.record(batch, &event);
-        let mut buffer = String::new();
-        let mut named: Vec<(String, String)> = Vec::with_capacity(record.fields().len());
-        for field in record.fields().iter().chain(asked.fields()) {
-            let value = field.value.text(&mut buffer).unwrap_or("null");
-            let pair = (field.name.to_owned(), value.to_owned());
-            if !named.contains(&pair) {
-                named.push(pair);
-            }
-        }
+        let named = named(&record);
+        self.names.begin(batch);
+        let stand_ins = stand_ins(&self.names.record(batch, &event, Record::default()), &named);
         let has = |source: &&LogSource| record.views().contains(&self.set.view(source));
         let views = self.sources.iter().filter(has).cloned().collect();
         self.sigma.detect(batch);
@@ -110,8 +107,41 @@ impl Rules {
         });
         let near = near.collect();
         let (asked, refused) = (active.rules.len(), self.refused);
-        Judged { views, fields: named, matched, near, asked, refused }
+        Judged { views, fields: named, stand_ins, matched, near, asked, refused }
     }
+}
+
+/// The fields of a record, each with its value once.
+fn named(record: &Record<'_>) -> Vec<(String, String)> {
+    let mut buffer = String::new();
+    let mut named: Vec<(String, String)> = Vec::with_capacity(record.fields().len());
+    for field in record.fields() {
+        let value = field.value.text(&mut buffer).unwrap_or("null");
+        let pair = (field.name.to_owned(), value.to_owned());
+        if !named.contains(&pair) {
+            named.push(pair);
+        }
+    }
+    named
+}
+
+/// What a record with all that stands in has besides its own fields, by value.
+fn stand_ins(record: &Record<'_>, own: &[(String, String)]) -> Vec<(Vec<String>, Vec<String>)> {
+    let mut values: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, value) in named(record).into_iter().filter(|pair| !own.contains(pair)) {
+        match values.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, values)) => values.push(value),
+            None => values.push((name, vec![value])),
+        }
+    }
+    let mut grouped: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for (name, values) in values {
+        match grouped.iter_mut().find(|(_, known)| *known == values) {
+            Some((names, _)) => names.push(name),
+            None => grouped.push((vec![name], values)),
+        }
+    }
+    grouped
 }
 
 impl Judged {
@@ -119,6 +149,9 @@ impl Judged {
     pub(super) fn json(&self, object: &mut Map<String, Value>) {
         let fields = self.fields.iter();
         let fields = fields.map(|(name, value)| json!({ "name": name, "value": value }));
+        let stand_ins = self.stand_ins.iter();
+        let stand_ins =
+            stand_ins.map(|(names, values)| json!({ "names": names, "values": values }));
         let matched = self.matched.iter().map(|one| {
             let mut told = json!(one.explained);
             told["level"] = json!(one.level);
@@ -128,6 +161,7 @@ impl Judged {
         let sigma = json!({
             "views": self.views.iter().map(source_json).collect::<Vec<_>>(),
             "fields": fields.collect::<Vec<_>>(),
+            "stand_ins": stand_ins.collect::<Vec<_>>(),
             "rules": self.asked,
             "matched": matched.collect::<Vec<_>>(),
             "nearest": self.near.iter().map(|(near, _)| near).collect::<Vec<_>>(),
@@ -146,6 +180,12 @@ impl Judged {
         }
         for (name, value) in &self.fields {
             account.row(&escape(name), escape(value));
+        }
+        for (names, values) in &self.stand_ins {
+            account.row(
+                "stands in",
+                format!("{} for {}", escape(&values.join(", ")), names.join(", ")),
+            );
         }
         account.heading("Rules");
         for Matched { level, silent, explained } in &self.matched {

@@ -21,6 +21,10 @@ fn a_line_is_explained_by_the_rules_that_match_or_come_near() {
     assert!(views.iter().all(|view| view["product"] == "linux"), "{views:?}");
     let fields = sigma["fields"].as_array().unwrap();
     assert!(fields.contains(&json!({"name": "COMMAND", "value": "/bin/bash"})), "{fields:?}");
+    let stand_ins = sigma["stand_ins"].as_array().unwrap();
+    let subject = json!({"names": ["SubjectUserName", "SourceUser"], "values": ["ann"]});
+    assert!(stand_ins.contains(&subject), "{stand_ins:?}");
+    assert!(text.contains("ann for SubjectUserName, SourceUser"), "{text}");
     assert_eq!(sigma["matched"][0]["title"], "Shell By Sudo");
     assert_eq!(sigma["matched"][0]["level"], "high");
     assert_eq!(sigma["matched"][0]["selections"][0]["items"][0]["values"], json!(["/bin/bash"]));
