@@ -81,4 +81,4 @@ pub use live::{Active, Schedule, Sigma};
 pub use logsource::{LogSource, View};
 pub use matcher::Matcher;
 pub use record::{FieldValue, Record, Value};
-pub use rule::{Document, Level, Meta, Parsed, Rule, Status, parse, parse_all};
+pub use rule::{Document, Meta, Parsed, Rule, Status, parse, parse_all};

@@ -66,14 +66,14 @@ pub fn findings(
         tell(Finding {
             dedup: dedup(identity(&rule.meta), entity),
             rule: Rule::Sigma(*number),
-            level: level(rule.meta.level),
+            level: rule.meta.level(),
             entity,
             kind: about.map(|entity| entity.kind),
             seq: event.seq,
             time: event.time,
             landed,
             window: active.incidents.get(index.0 as usize).copied().unwrap_or(Span(0)),
-            score: level(rule.meta.level).score(),
+            score: rule.meta.level().score(),
             threshold: Level::Informational.score(),
             contributions: Vec::new(),
             peer: None,
@@ -124,7 +124,7 @@ pub fn of_firing(active: &Active, firing: Firing<'_>) -> Finding {
     Finding {
         dedup: group,
         rule: Rule::Correlation(correlation),
-        level: level(document.meta.level),
+        level: document.meta.level(),
         entity,
         kind,
         seq,
@@ -135,7 +135,7 @@ pub fn of_firing(active: &Active, firing: Firing<'_>) -> Finding {
             .get(correlation as usize)
             .copied()
             .unwrap_or(document.timespan),
-        score: level(document.meta.level).score(),
+        score: document.meta.level().score(),
         threshold: Level::Informational.score(),
         contributions: Vec::new(),
         peer: None,
@@ -159,16 +159,6 @@ fn dedup(rule: &str, entity: EntityId) -> u128 {
     let low = stable(&key);
     key.push(0);
     u128::from(stable(&key)) << 64 | u128::from(low)
-}
-
-fn level(level: Option<rule::Level>) -> Level {
-    match level.unwrap_or_default() {
-        rule::Level::Informational => Level::Informational,
-        rule::Level::Low => Level::Low,
-        rule::Level::Medium => Level::Medium,
-        rule::Level::High => Level::High,
-        rule::Level::Critical => Level::Critical,
-    }
 }
 
 /// The entity that a match is about; see the [module](self).

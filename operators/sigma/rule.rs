@@ -13,6 +13,7 @@ use super::detection::{Detection, Search, Selection, Test, Value};
 use super::diagnose::{Diagnostic, Fault, Gravity, Pos, quoted};
 use super::logsource::LogSource;
 use super::yaml::{Node, Yaml};
+use crate::types::Level;
 
 /// The longest title, in characters, before it is warned of.
 const TITLE_MAX: usize = 256;
@@ -103,48 +104,15 @@ impl Status {
     }
 }
 
-/// How bad a match is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Only good to know.
-    Informational,
-    /// Seldom of interest.
-    Low,
-    /// To be looked at now and then. What a rule that names no level has.
-    #[default]
-    Medium,
-    /// To be looked at soon.
-    High,
-    /// To be looked at now.
-    Critical,
-}
-
-impl Level {
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Informational => "informational",
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-            Level::Critical => "critical",
-        }
-    }
-}
-
 const STATUSES: [Status; 5] =
     [Status::Stable, Status::Test, Status::Experimental, Status::Deprecated, Status::Unsupported];
-const LEVELS: [Level; 5] =
-    [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
 const RELATIONS: [&str; 6] = ["derived", "obsolete", "obsoletes", "merged", "renamed", "similar"];
 
 impl Meta {
-    /// The level, or what a rule without one has.
+    /// The level; medium if the rule does not say.
     #[must_use]
     pub fn level(&self) -> Level {
-        self.level.unwrap_or_default()
+        self.level.unwrap_or(Level::Medium)
     }
 
     /// What it can be referred to by: id, then name.
@@ -202,7 +170,7 @@ impl Meta {
                 }
                 "level" => {
                     let given = text().unwrap_or_default().to_lowercase();
-                    meta.level = LEVELS.into_iter().find(|level| level.name() == given);
+                    meta.level = Level::ALL.into_iter().find(|level| level.name() == given);
                     if meta.level.is_none() {
                         let reason = format!("no level {}; taken as `medium`", quoted(&given));
                         warn(value.at, "bad-level", reason);

@@ -4,9 +4,9 @@ mod rules;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use operators::types::{Kind, Severity};
+use operators::types::{Kind, Level, Severity};
 
 pub use self::rules::{
     RuleKind, RulesCoverageArgs, RulesFilter, RulesLintArgs, RulesListArgs, RulesShowArgs,
@@ -184,7 +184,7 @@ pub struct ReplayArgs {
     pub json: bool,
     /// Ends with exit code 3 if there are alerts of this level or above: informational, low,
     /// medium, high, critical
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    #[arg(long, value_name = "LEVEL", value_parser = level(), hide_possible_values = true)]
     pub fail_on: Option<Level>,
 }
 
@@ -211,46 +211,6 @@ pub struct DemoArgs {
     pub write: Option<PathBuf>,
 }
 
-/// How serious an alert is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Level {
-    /// Worth knowing.
-    #[value(alias = "info")]
-    Informational,
-    /// Worth a look some day.
-    Low,
-    /// Worth a look today.
-    Medium,
-    /// Worth a look now.
-    High,
-    /// Worth waking somebody.
-    Critical,
-}
-
-impl From<Level> for operators::types::Level {
-    fn from(level: Level) -> Self {
-        operators::types::Level::ALL[level as usize]
-    }
-}
-
-impl Level {
-    /// All levels, the least first.
-    pub const ALL: [Level; 5] =
-        [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
-
-    /// Its name, as alerts spell it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Informational => "informational",
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-            Level::Critical => "critical",
-        }
-    }
-}
-
 /// Kinds of entities by name.
 fn kind() -> impl TypedValueParser<Value = Kind> {
     const KINDS: [(&str, Kind); 6] = [
@@ -264,6 +224,19 @@ fn kind() -> impl TypedValueParser<Value = Kind> {
     PossibleValuesParser::new(KINDS.map(|(name, _)| name)).map(|name| {
         let found = KINDS.iter().find(|(known, _)| *known == name);
         found.expect("clap takes only names of the list").1
+    })
+}
+
+/// Levels by name; `info` is short for the least.
+fn level() -> impl TypedValueParser<Value = Level> {
+    let names = Level::ALL.map(|level| match level {
+        Level::Informational => PossibleValue::new(level.name()).alias("info"),
+        _ => PossibleValue::new(level.name()),
+    });
+    PossibleValuesParser::new(names).map(|name| {
+        let found = Level::ALL.into_iter().find(|level| level.name() == name);
+        // An alias comes as it was written.
+        found.unwrap_or(Level::Informational)
     })
 }
 
@@ -390,7 +363,7 @@ pub struct AlertsArgs {
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
     /// Of this level or above: informational, low, medium, high, critical
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    #[arg(long, value_name = "LEVEL", value_parser = level(), hide_possible_values = true)]
     pub level: Option<Level>,
     /// Of this rule or detector, by title, id or the beginning of it
     #[arg(long, value_name = "RULE")]
@@ -450,7 +423,7 @@ pub struct TimelineArgs {
     #[arg(long, value_name = "KIND", value_parser = kind())]
     pub kind: Option<Kind>,
     /// Alerts of this level or above, and no events
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    #[arg(long, value_name = "LEVEL", value_parser = level(), hide_possible_values = true)]
     pub level: Option<Level>,
 }
 

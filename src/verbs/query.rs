@@ -10,7 +10,7 @@ mod newest;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-use operators::types::{Alert, EventTime, Level};
+use operators::types::{Alert, EventTime};
 
 use self::filter::{AlertFilter, Entity, EventFilter, Part, Range, RuleName, Templates};
 use self::newest::{Newest, Shape};
@@ -122,7 +122,7 @@ fn alerts(reading: &Reading, args: &AlertsArgs, out: &mut Out) -> Result<(), Fai
         templates: args.template.as_deref().map(|text| Templates::of(text, &reading.templates)),
         template_text: Part::optional(args.template.as_deref()),
         source: Part::optional(args.source.as_deref()),
-        level: args.level.map(Level::from),
+        level: args.level,
         rule: args.rule.clone().map(RuleName),
         grep: Part::optional(args.grep.as_deref()),
         ..AlertFilter::all(Range::of(&args.reading)?)
@@ -180,11 +180,8 @@ fn timeline(
     let entity = Entity::of(&args.entity, args.kind)?;
     let range = Range::of(&args.reading)?;
     let shape = out.shape();
-    let filter = AlertFilter {
-        entity: Some(entity.clone()),
-        level: args.level.map(Level::from),
-        ..AlertFilter::all(range)
-    };
+    let filter =
+        AlertFilter { entity: Some(entity.clone()), level: args.level, ..AlertFilter::all(range) };
     // At the same moment an event comes before the alert that it raised.
     let mut steps: Vec<((EventTime, bool, u64), Vec<u8>)> = Vec::new();
     for (time, alert) in taken_alerts(reading, &filter)? {

@@ -105,9 +105,8 @@ pub fn replay(global: &Global, args: &ReplayArgs) -> Outcome {
     if let Some(retold) = &retold {
         alerts = retold.iter().collect();
     }
-    let found = args.fail_on.is_some_and(|level| {
-        alerts.iter().any(|alert| alert.severity >= operators::types::Level::from(level))
-    });
+    let found =
+        args.fail_on.is_some_and(|level| alerts.iter().any(|alert| alert.severity >= level));
     Ok(match (outcome.stopped, found, outcome.problems.is_empty() || outcome.files > 0) {
         (true, _, _) => Exit::Forced,
         (_, true, _) => Exit::Found,

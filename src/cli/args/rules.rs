@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use operators::types::Level;
 
-use super::Level;
+use super::level;
 
 /// What `rules` can do.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,7 +30,7 @@ pub struct RulesFilter {
     #[arg(value_name = "PATH|RULE")]
     pub rules: Vec<String>,
     /// Of this level or above: informational, low, medium, high, critical
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true)]
+    #[arg(long, value_name = "LEVEL", value_parser = level(), hide_possible_values = true)]
     pub level: Option<Level>,
     /// With this tag, with or without its namespace; `t1059` is `attack.t1059.001`, too
     #[arg(long, value_name = "TAG")]

@@ -164,8 +164,7 @@ impl Choice {
 
     fn takes(&self, filter: &RulesFilter, item: Item<'_>) -> bool {
         let meta = item.meta();
-        // Both count from the least.
-        filter.level.is_none_or(|least| meta.level() as usize >= least as usize)
+        filter.level.is_none_or(|least| meta.level() >= least)
             && filter.kind.is_none_or(|kind| kind == item.kind())
             && filter.tag.as_deref().is_none_or(|tag| has_tag(meta, tag))
             && filter.product.as_deref().is_none_or(|product| self.is_for(item, product))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use operators::sigma::finding::attack;
-use operators::sigma::rule::Level;
+use operators::types::Level;
 use serde_json::{Value, json};
 
 use super::choice::{Choice, Item};
@@ -57,9 +57,7 @@ impl Cell {
 
     /// The levels that there are, the worst first.
     fn levels(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        const LEVELS: [Level; 5] =
-            [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
-        let levels = LEVELS.into_iter().map(Level::name).zip(self.levels);
+        let levels = Level::ALL.into_iter().map(Level::name).zip(self.levels);
         levels.rev().filter(|(_, count)| *count > 0)
     }
 }
