@@ -429,6 +429,8 @@ impl Builder {
                 }
                 match late.test {
                     LateTest::Null | LateTest::Exists => None,
+                    // Every record has texts, and no scan says so.
+                    _ if late.field.is_keywords() => None,
                     _ => present(late.field),
                 }
             }

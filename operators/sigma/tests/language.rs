@@ -152,6 +152,11 @@ fn keywords_are_looked_for_in_texts_and_in_the_message() {
     assert!(detects(all, &json!({"a": "one", "b": "two"})) && !detects(all, &json!({"a": "one"})));
     assert!(detects("  k: {'|re': 'ev[i1]l'}\n  condition: k", &json!({"m": "an ev1l thing"})));
     assert!(detects("  k: word\n  condition: k", &json!({"m": "a word"})));
+    for (alone, yes) in [("['-e']", "x -e"), ("['a?c']", "xabcx"), ("{'|re': 'a.'}", "xab")] {
+        let detection = format!("  k: {alone}\n  condition: k");
+        assert!(detects(&detection, &json!({"m": yes})), "{alone}");
+        assert!(!detects(&detection, &json!({"m": "-b"})), "{alone}");
+    }
     let mixed = "  k: [{A: x}, word]\n  condition: k";
     assert!(detects(mixed, &json!({"A": "x"})) && detects(mixed, &json!({"m": "a word"})));
 }
