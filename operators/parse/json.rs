@@ -6,6 +6,9 @@
 //! strings, lone surrogates (which become U+FFFD), `NaN` and infinities (kept as text), and
 //! numbers of any size (kept as text where no `f64` holds them). What it accepts is tested
 //! against `serde_json`.
+//!
+//! A key that has a dot itself wins over a path of the same name. An empty array or object is a
+//! field that is null: it is there, and has no value.
 
 use memchr::memchr;
 
@@ -18,12 +21,19 @@ use crate::types::{Text, Value};
 /// takes back the fields that were added.
 pub(super) fn object(out: &mut Out, known: &mut Known, text: &str) -> Option<()> {
     out.path.clear();
-    let mut reader = Reader { out, known, text, bytes: text.as_bytes(), at: 0 };
+    let (first, nested) = (out.batch.fields.len(), std::mem::take(&mut out.nested));
+    let bytes = text.as_bytes();
+    let mut reader = Reader { out, known, text, bytes, at: 0, objects: 0, nested };
+    reader.nested.clear();
     reader.space();
-    reader.byte(b'{')?;
-    reader.members(1)?;
-    reader.space();
-    (reader.at == text.len()).then_some(())
+    let whole = reader.byte(b'{').and_then(|()| reader.members(1)).map(|()| reader.space());
+    let whole = whole.filter(|()| reader.at == text.len());
+    let Reader { nested, .. } = reader;
+    if whole.is_some() && !nested.is_empty() {
+        out.prefer_named(first, &nested);
+    }
+    out.nested = nested;
+    whole
 }
 
 struct Reader<'r, 'o, 'a> {
@@ -32,6 +42,10 @@ struct Reader<'r, 'o, 'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// How many objects were begun.
+    objects: usize,
+    /// The fields of the record that are paths: from, to.
+    nested: Vec<(usize, usize)>,
 }
 
 impl<'a> Reader<'_, '_, 'a> {
@@ -55,11 +69,15 @@ impl<'a> Reader<'_, '_, 'a> {
 
     /// What follows `{`. Names are joined in `out.path`.
     fn members(&mut self, depth: usize) -> Option<()> {
+        self.objects += 1;
         self.space();
+        let parent = self.out.path.len();
         if self.byte(b'}').is_some() {
+            if parent > 0 {
+                self.out.field_at_path(None, Value::Null);
+            }
             return Some(());
         }
-        let parent = self.out.path.len();
         loop {
             self.space();
             let (key, escaped) = self.string()?;
@@ -74,7 +92,11 @@ impl<'a> Reader<'_, '_, 'a> {
             let place = (parent == 0 && !escaped).then_some(key);
             self.space();
             self.byte(b':')?;
+            let before = (self.out.batch.fields.len(), self.objects);
             self.value(place, depth)?;
+            if parent == 0 && self.objects > before.1 {
+                self.nested.push((before.0, self.out.batch.fields.len()));
+            }
             self.out.path.truncate(parent);
             self.space();
             match self.peek()? {
@@ -92,6 +114,7 @@ impl<'a> Reader<'_, '_, 'a> {
     fn elements(&mut self, place: Option<&'a str>, depth: usize) -> Option<()> {
         self.space();
         if self.byte(b']').is_some() {
+            self.out.field_at_path(place, Value::Null);
             return Some(());
         }
         loop {
@@ -360,10 +383,33 @@ mod tests {
             ("b.d", "true"),
             ("b.d", "null"),
             ("b.d.e", "-2.5"),
+            ("f", "null"),
+            ("g", "null"),
             ("h", "p"),
             ("h", "q"),
         ];
         assert_eq!(fields(record), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn a_name_with_dots_wins_over_a_path() {
+        let record = r#"{"a":{"b":"path","c":{"d":1},"e":2},"a.b":["name",3],"x":[{"y":4},{"z":5}],
+                          "a.c":6,"x.y":7,"a.c.d":{"f":8}}"#;
+        let expected = [
+            ("a.c.d", "1"),
+            ("a.e", "2"),
+            ("a.b", "name"),
+            ("a.b", "3"),
+            ("x.z", "5"),
+            ("a.c", "6"),
+            ("x.y", "7"),
+            ("a.c.d.f", "8"),
+        ];
+        assert_eq!(fields(record), expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        let many: Vec<String> =
+            (0..9).map(|i| format!(r#""p.n{i}":{i},"p":{{"n{i}":-1}}"#)).collect();
+        let read = fields(&format!("{{{}}}", many.join(",")));
+        assert!(read.len() == 9 && read.iter().all(|(_, value)| value != "-1"), "{read:?}");
     }
 
     #[test]

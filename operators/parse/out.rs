@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use super::known::{Says, says};
 use super::time::Defaults;
 use super::{NAME_BYTES_MAX, NAMES_BYTES_MIN, NAMES_BYTES_PER_BYTE, NAMES_MAX, Options};
+use crate::types::hash::Set;
 use crate::types::{Batch, EventTime, Field, Flags, Format, Severity, Text, Value};
 
 /// What is known so far about the record being read.
@@ -63,6 +64,8 @@ pub(super) struct Out<'a> {
     pub(super) defaults: Defaults<'a>,
     /// Room to put a name together.
     pub(super) path: String,
+    /// Room for where a record's nested fields are.
+    pub(super) nested: Vec<(usize, usize)>,
     /// A copy of a text of the batch that is being read, by its address, and where the text is.
     aside: Option<(usize, Text)>,
     /// Room for such a copy.
@@ -103,6 +106,7 @@ impl<'a> Out<'a> {
             batch,
             defaults: Defaults { received_at: EventTime(0), zone: &options.zone },
             path: String::new(),
+            nested: Vec::new(),
             aside: None,
             spare: String::new(),
             names: vec![Name { text: Text::NONE, says: Says::Nothing, next: 0 }],
@@ -218,6 +222,33 @@ impl<'a> Out<'a> {
         let says = self.field(&path, place, value);
         self.path = path;
         says
+    }
+
+    /// Of the fields from `first` on, drops those of the `nested` ranges whose name one of the
+    /// others has as it is, dots and all. The ranges ascend.
+    pub(super) fn prefer_named(&mut self, first: usize, nested: &[(usize, usize)]) {
+        let batch = &mut self.batch;
+        let paths = || nested.iter().flat_map(|(from, to)| *from..*to);
+        let mut named: Set<&str> = Set::default();
+        let mut next = paths().peekable();
+        for at in first..batch.fields.len() {
+            let name = batch.text(batch.fields[at].name);
+            if next.next_if_eq(&at).is_none() && name.contains('.') {
+                named.insert(name);
+            }
+        }
+        let is_named = |at: &usize| named.contains(batch.text(batch.fields[*at].name));
+        let doubled: Vec<usize> = paths().filter(|at| !named.is_empty() && is_named(at)).collect();
+        drop(named);
+        let Some(mut kept) = doubled.first().copied() else { return };
+        let mut doubled = doubled.into_iter().peekable();
+        for at in kept..batch.fields.len() {
+            if doubled.next_if_eq(&at).is_none() {
+                batch.fields.swap(kept, at);
+                kept += 1;
+            }
+        }
+        batch.fields.truncate(kept);
     }
 
     /// Adds a field whose name was kept before.

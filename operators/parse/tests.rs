@@ -250,7 +250,13 @@ fn windows_records(folder: &std::path::Path) -> Vec<String> {
 /// What the fields of an object should be. `serde_json` orders members, and keeps the last of
 /// two with one name.
 fn flatten(value: &serde_json::Value, name: String, to: &mut Vec<(String, String)>) {
+    let is_empty = match value {
+        serde_json::Value::Object(members) => members.is_empty() && !name.is_empty(),
+        serde_json::Value::Array(elements) => elements.is_empty(),
+        _ => false,
+    };
     match value {
+        _ if is_empty => to.push((name, "null".to_owned())),
         serde_json::Value::Object(members) => {
             for (key, value) in members {
                 let dot = if name.is_empty() { "" } else { "." };

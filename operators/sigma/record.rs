@@ -220,12 +220,14 @@ fn flatten_value<'a>(
         return;
     }
     let scalar = match value {
+        Json::Object(object) if object.is_empty() => Value::Null,
         Json::Object(object) => {
             for (key, value) in object {
                 flatten_value(&format!("{name}.{key}"), value, depth + 1, literal, out);
             }
             return;
         }
+        Json::Array(elements) if elements.is_empty() => Value::Null,
         Json::Array(elements) => {
             for element in elements {
                 match element {
