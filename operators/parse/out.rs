@@ -224,10 +224,11 @@ impl<'a> Out<'a> {
         says
     }
 
-    /// Of the fields from `first` on, drops those of the `nested` ranges whose name one of the
-    /// others has as it is, dots and all. The ranges ascend.
+    /// Of the fields from `first` on, names those of the `nested` ranges anew whose name one of the
+    /// others has as it is, dots and all: by the JSON pointer (RFC 6901) `/a/b` instead of `a.b`.
+    /// The ranges ascend.
     pub(super) fn prefer_named(&mut self, first: usize, nested: &[(usize, usize)]) {
-        let batch = &mut self.batch;
+        let batch = &self.batch;
         let paths = || nested.iter().flat_map(|(from, to)| *from..*to);
         let mut named: Set<&str> = Set::default();
         let mut next = paths().peekable();
@@ -237,18 +238,19 @@ impl<'a> Out<'a> {
                 named.insert(name);
             }
         }
-        let is_named = |at: &usize| named.contains(batch.text(batch.fields[*at].name));
-        let doubled: Vec<usize> = paths().filter(|at| !named.is_empty() && is_named(at)).collect();
+        if named.is_empty() {
+            return;
+        }
+        let doubled = |at: &usize| named.contains(batch.text(batch.fields[*at].name));
+        let doubled: Vec<usize> = paths().filter(doubled).collect();
         drop(named);
-        let Some(mut kept) = doubled.first().copied() else { return };
-        let mut doubled = doubled.into_iter().peekable();
-        for at in kept..batch.fields.len() {
-            if doubled.next_if_eq(&at).is_none() {
-                batch.fields.swap(kept, at);
-                kept += 1;
+        for at in doubled {
+            let name = self.batch.text(self.batch.fields[at].name);
+            let pointer = format!("/{}", name.replace('.', "/"));
+            if let Some((name, _)) = self.name(&pointer, None) {
+                self.batch.fields[at].name = name;
             }
         }
-        batch.fields.truncate(kept);
     }
 
     /// Adds a field whose name was kept before.

@@ -189,7 +189,7 @@ impl<'a> Record<'a> {
 }
 
 /// The named values of a JSON object, flattened as this module says. A key that itself contains a
-/// dot wins over a path of the same name.
+/// dot wins over a path of the same name, which is then named by its JSON pointer.
 ///
 /// For tools and tests; records on the hot path come flattened from the parser.
 #[must_use]
@@ -216,9 +216,13 @@ fn flatten_value<'a>(
     out: &mut Vec<(String, Value<'a>)>,
 ) {
     use serde_json::Value as Json;
-    if depth > FLATTEN_DEPTH_MAX || (depth > 0 && name.contains('.') && literal(name)) {
+    if depth > FLATTEN_DEPTH_MAX {
         return;
     }
+    let own = || match depth > 0 && literal(name) {
+        true => format!("/{}", name.replace('.', "/")),
+        false => name.to_owned(),
+    };
     let scalar = match value {
         Json::Object(object) if object.is_empty() => Value::Null,
         Json::Object(object) => {
@@ -234,14 +238,14 @@ fn flatten_value<'a>(
                     Json::Object(_) | Json::Array(_) => {
                         flatten_value(name, element, depth, literal, out);
                     }
-                    element => out.push((name.to_owned(), scalar(element))),
+                    element => out.push((own(), scalar(element))),
                 }
             }
             return;
         }
         value => scalar(value),
     };
-    out.push((name.to_owned(), scalar));
+    out.push((own(), scalar));
 }
 
 fn scalar(value: &serde_json::Value) -> Value<'_> {
