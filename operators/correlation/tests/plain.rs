@@ -55,10 +55,10 @@ fn computed(ask: &plan::Ask, window: &[Match], percentile: f64) -> f64 {
     let mut numbers: Vec<f64> = window.iter().map(|one| one.value).collect();
     numbers.sort_by(f64::total_cmp);
     let quantile = |percentile: f64| {
-        let rank = percentile / 100.0 * (numbers.len() - 1) as f64;
-        let (below, part) = (rank.floor() as usize, rank.fract());
+        let rank = percentile * (numbers.len() - 1) as f64;
+        let (below, part) = ((rank / 100.0).floor() as usize, rank % 100.0);
         let above = numbers.get(below + 1).unwrap_or(&numbers[below]);
-        numbers[below] + (above - numbers[below]) * part
+        (numbers[below] * (100.0 - part) + above * part) / 100.0
     };
     let places: BTreeSet<u16> = window.iter().map(|one| one.place).collect();
     match ask.kind {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every type, and conditions of every kind.
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 18] = [
     ("event_count", "{gte: 5}"),
     ("event_count", "{gt: 2, lte: 4}"),
     ("event_count", "{eq: 3}"),
@@ -20,6 +20,7 @@ const SECTIONS: [(&str, &str); 17] = [
     ("value_avg", "{gt: 6, lt: 8, field: n}"),
     ("value_percentile", "{gte: 8, field: n}"),
     ("value_percentile", "{gte: 7.5, field: n, percentile: 80}"),
+    ("value_percentile", "{eq: 8, field: n, percentile: 90}"),
     ("value_median", "{gte: 7.5, field: n}"),
 ];
 
