@@ -455,17 +455,13 @@ impl Builder {
     /// The guard of what holds when `part` does not.
     fn guard_of_not(&self, part: &Expr) -> Option<(Vec<Atom>, f64)> {
         match part {
-            // What is not missing is there.
-            Expr::Late(number) => match &self.lates[*number as usize] {
-                Late { test: LateTest::Null, field, .. } => present(*field),
-                _ => None,
-            },
             Expr::Not(part) => self.guard(part),
             Expr::Any(parts) => {
                 let guards = parts.iter().filter_map(|part| self.guard_of_not(part));
                 guards.min_by(|(_, a), (_, b)| a.total_cmp(b))
             }
-            Expr::Bit(_) | Expr::All(_) | Expr::AtLeast(..) => None,
+            // What is not null need not have a value: an object is there by what is in it.
+            Expr::Bit(_) | Expr::Late(_) | Expr::All(_) | Expr::AtLeast(..) => None,
         }
     }
 

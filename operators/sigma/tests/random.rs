@@ -131,10 +131,15 @@ fn condition(random: &mut Random, depth: usize) -> String {
 
 fn rule(random: &mut Random, number: usize) -> String {
     let mut detection = serde_json::Map::new();
-    for name in NAMES {
-        detection.insert(name.to_owned(), selection(random));
+    // Small ones are woken by what others only ask once they are awake.
+    let (names, condition) = match random.below(3) {
+        0 => (&NAMES[..1], random.pick(&["s1", "not s1"]).to_owned()),
+        _ => (&NAMES[..], condition(random, 3)),
+    };
+    for name in names {
+        detection.insert((*name).to_owned(), selection(random));
     }
-    detection.insert("condition".to_owned(), serde_json::json!(condition(random, 3)));
+    detection.insert("condition".to_owned(), serde_json::json!(condition));
     let source = random.pick(&["any", "other"]);
     serde_json::json!({
         "title": format!("rule {number}"), "logsource": {"product": source}, "detection": detection,
