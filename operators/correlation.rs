@@ -25,7 +25,8 @@
 //!   match take part in many firings of a correlation that others refer to, and would hold all
 //!   matches of a flood.)
 //! - **An event counts once** for a correlation, even if it matches several of its rules; only
-//!   the temporal kinds tell rules apart. In `temporal_ordered` one event is one step.
+//!   the temporal kinds tell rules apart: all rules that it matches count before the condition is
+//!   asked, and in `temporal_ordered` one event is one step.
 //! - **Values.** `value_count` counts distinct texts (of several fields, tuples); the others take
 //!   what is a number. A record without it is not counted.
 //! - **Correlations of correlations.** A firing is a match at the time of its last event, with the

@@ -290,20 +290,27 @@ impl Groups {
             break;
         }
         // Later steps first, so that one event is not two steps of a sequence.
-        let order = |hit: &Hit| (hit.time, hit.seq, Reverse(hit.place));
+        let order = |hit: &Hit| (hit.time, hit.seq, hit.group, Reverse(hit.place));
         due.sort_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.cmp(other)));
-        for hit in due {
+        let mut due = due.into_iter().peekable();
+        let mut items: Vec<Item> = Vec::new();
+        while let Some(hit) = due.next() {
             let id = hit.group;
             let shard = self.shard(id);
             let Some(group) = shard.groups.get_mut(&id) else { continue };
-            shard.waiting -= 1;
-            group.waiting -= 1;
             let ask = &plan.asks[group.correlation as usize];
-            let events = hit.more.as_ref().map_or(&[][..], |more| &more.events);
-            let Hit { time, seq, place, value, .. } = hit;
-            let item = Item { time, seq, place, value, events: events.into() };
+            items.push(item(&hit));
+            if ask.tells_rules_apart() {
+                let event = (hit.seq, hit.group);
+                items.extend(
+                    std::iter::from_fn(|| due.next_if(|next| (next.seq, next.group) == event))
+                        .map(|next| item(&next)),
+                );
+            }
+            shard.waiting -= items.len();
+            group.waiting -= items.len();
             shard.items -= group.window.len();
-            let (fired, gone) = group.window.take(ask, item);
+            let (fired, gone) = group.window.take(ask, items.drain(..));
             shard.items += group.window.len();
             if let Some(fired) = fired {
                 tell(group, &hit, fired);
@@ -516,6 +523,13 @@ impl Groups {
 /// What follows the level in the key of a group, and in that of the matches that wait.
 const GROUP: u8 = b'g';
 const WAITING: u8 = b'w';
+
+/// What a window keeps of a match.
+fn item(hit: &Hit) -> Item {
+    let events = hit.more.as_ref().map_or(&[][..], |more| &more.events);
+    let Hit { time, seq, place, value, .. } = *hit;
+    Item { time, seq, place, value, events: events.into() }
+}
 
 fn gather(all: &mut Vec<Hit>, mut more: Vec<Hit>) {
     match all.is_empty() {

@@ -127,25 +127,30 @@ impl Window {
         self.items.is_empty()
     }
 
-    /// Takes the next match. What fired, if it was the one; and how many matches had to go.
-    pub fn take(&mut self, ask: &Ask, item: Item) -> (Option<Fired>, u64) {
-        let from = item.time - ask.timespan;
-        while self.items.front().is_some_and(|first| first.time < from) {
-            self.pop();
-        }
-        if self.is_vain(ask) && item.place != 0 {
-            // Whoever logs in is no group of its own, only because somebody might have guessed.
-            return (None, 0);
-        }
-        let place = item.place;
-        self.push(item);
+    /// Takes the next match: of an event that matches several rules which are told apart, all of
+    /// its matches, those of later rules first. What fired, if it was the one; and how many matches
+    /// had to go.
+    pub fn take(&mut self, ask: &Ask, event: impl Iterator<Item = Item>) -> (Option<Fired>, u64) {
         let max = if matches!(self.tally, Tally::Runs) { RUNS_MAX } else { EVENTS_MAX };
-        let mut gone = 0;
-        while self.items.len() > max {
-            self.pop();
-            gone += 1;
+        let (mut gone, mut latest) = (0, None);
+        for item in event {
+            let from = item.time - ask.timespan;
+            while self.items.front().is_some_and(|first| first.time < from) {
+                self.pop();
+            }
+            if self.is_vain(ask) && item.place != 0 {
+                // Whoever logs in is no group of its own, only because somebody might have guessed.
+                continue;
+            }
+            latest = latest.max(Some(item.place));
+            self.push(item);
+            while self.items.len() > max {
+                self.pop();
+                gone += 1;
+            }
         }
-        let fired = self.value(ask, place).map(|value| Fired { value, events: self.events() });
+        let value = latest.and_then(|place| self.value(ask, place));
+        let fired = value.map(|value| Fired { value, events: self.events() });
         if fired.is_some() {
             *self = Window::new(ask.kind);
         }
@@ -218,7 +223,7 @@ impl Window {
         }
     }
 
-    /// What is computed, if the condition holds after a match of the rule at `place`.
+    /// What is computed, if the condition holds after an event whose latest rule is at `place`.
     fn value(&self, ask: &Ask, place: u16) -> Option<f64> {
         let ordered = matches!(self.tally, Tally::Runs);
         match &ask.firing {

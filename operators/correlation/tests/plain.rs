@@ -10,9 +10,13 @@ pub(super) fn firings(plan: &Plan, correlation: usize, matches: &[Match]) -> Vec
     matches.sort_by_key(|one| (one.time, one.seq, std::cmp::Reverse(one.place)));
     let mut windows: BTreeMap<u8, Vec<Match>> = BTreeMap::new();
     let mut fired = Vec::new();
-    for one in matches {
+    for event in matches.chunk_by(|one, other| one.seq == other.seq) {
+        let one = event[0];
         let window = windows.entry(one.group).or_default();
-        window.push(one);
+        match ask.tells_rules_apart() {
+            true => window.extend(event),
+            false => window.push(one),
+        }
         window.retain(|other| one.time.since(other.time) <= ask.timespan);
         if let Some(value) = value(ask, window) {
             fired.push((one.seq, one.group, value));
