@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::correlation::{self, Correlation, Target};
-use super::super::detection::{Test, Value};
+use super::super::detection::{Detection, Test, Value};
 use super::super::diagnose::{Fault, Gravity};
 use super::super::filter::{Filter, Rules};
 use super::super::lower::{Lower, Number};
@@ -89,7 +89,7 @@ impl Compiler<'_> {
                 self.refuse(&rule, fault);
                 continue;
             }
-            if let Err(fault) = self.expand(&mut rule) {
+            if let Err(fault) = self.expand(&mut rule.detection) {
                 self.refuse(&rule, fault);
                 continue;
             }
@@ -101,11 +101,11 @@ impl Compiler<'_> {
         admitted
     }
 
-    /// Replaces the placeholders of a rule.
-    fn expand(&self, rule: &mut Rule) -> Result<(), Fault> {
+    /// Replaces the placeholders of a rule or a filter.
+    fn expand(&self, detection: &mut Detection) -> Result<(), Fault> {
         let values = |name: &str| self.options.placeholders.get(name).map(Vec::as_slice);
         let mut fault = None;
-        for selection in &mut rule.detection.selections {
+        for selection in &mut detection.selections {
             selection.search.items_mut(&mut |item| {
                 let wants = |test: &Test| match test {
                     Test::Text { pattern, .. } => pattern.has_placeholders(),
@@ -137,11 +137,15 @@ impl Compiler<'_> {
 
     /// Adds the filters to the rules that they name.
     fn filter(&mut self, mut rules: Vec<Rule>, filters: Vec<Filter>) -> Vec<Rule> {
-        for (number, filter) in filters.into_iter().enumerate() {
+        for (number, mut filter) in filters.into_iter().enumerate() {
             let (file, title) = (Arc::clone(&filter.meta.file), filter.meta.title.clone());
             if number >= FILTERS_MAX {
                 let reason = format!("more than {FILTERS_MAX} filters");
                 let fault = Fault::new(filter.meta.at, "too-many-filters", reason);
+                self.say(&file, &title, Gravity::Error, fault);
+                continue;
+            }
+            if let Err(fault) = self.expand(&mut filter.detection) {
                 self.say(&file, &title, Gravity::Error, fault);
                 continue;
             }

@@ -227,6 +227,31 @@ fn placeholders_are_filled_in() {
 }
 
 #[test]
+fn placeholders_of_filters_are_filled_in_too() {
+    let rule = rule_text("  s:\n    A: x\n  condition: s").replace("title: t", "title: t\nid: r");
+    let filter = |name: &str| {
+        format!(
+            "title: f\nid: f\nlogsource: {{product: any}}\nfilter:\n  rules: any\n  \
+             s: {{U|expand|startswith: '%{name}%'}}\n  condition: s\n"
+        )
+    };
+    let compiled = |filter: &str| {
+        let mut options = no_options();
+        options.placeholders.insert("admins".into(), vec!["ann".into(), "bob".into()]);
+        let parsed = [&rule, filter].map(|text| parse("r.yml", text.as_bytes()));
+        let (set, report) = RuleSet::compile(parsed.into(), &options);
+        (Arc::new(set), report)
+    };
+    let (set, report) = compiled(&filter("admins"));
+    assert_eq!(report.refused, 0, "{:?}", report.diagnostics);
+    assert!(matches(&set, &json!({"A": "x", "U": "eve"}), ""));
+    assert!(!matches(&set, &json!({"A": "x", "U": "bob2"}), ""));
+    let (set, report) = compiled(&filter("nobody"));
+    assert_eq!((report.refused, set.len()), (1, 1), "{:?}", report.diagnostics);
+    assert!(matches(&set, &json!({"A": "x", "U": "ann"}), ""));
+}
+
+#[test]
 fn a_collection_merges_its_global_part() {
     let text = "action: global\ntitle: t\nlogsource: {product: any}\ndetection:\n  \
                 condition: s\n---\ndetection:\n  s: {A: x}\n---\nid: two\ndetection:\n  \
