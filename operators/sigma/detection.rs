@@ -255,17 +255,21 @@ impl Network {
         self.bits & 1u128.checked_shl(hosts).unwrap_or(0).wrapping_sub(1)
     }
 
-    /// Whether `text` is an address in it. An IPv4 address written as IPv6 is the IPv4 address.
+    /// Whether `text` is an address in it. An IPv4 address written as IPv6 is the IPv4 address as
+    /// well; the zone of an address (`fe80::1%eth0`, RFC 4007) does not count.
     #[must_use]
     pub fn holds(self, text: &str) -> bool {
-        let Ok(address) = text.trim().parse::<IpAddr>() else { return false };
-        let (six, bits) = bits(address.to_canonical());
-        if six != self.six {
-            return false;
-        }
+        let text = text.trim();
+        let text = text.split_once('%').map_or(text, |(address, _)| address);
+        let Ok(address) = text.parse::<IpAddr>() else { return false };
+        self.has(bits(address)) || self.has(bits(address.to_canonical()))
+    }
+
+    fn has(self, (six, bits): (bool, u128)) -> bool {
         let width = if six { 128 } else { 32 };
-        let shift = width - u32::from(self.prefix);
-        bits.checked_shr(shift).unwrap_or(0) == self.bits.checked_shr(shift).unwrap_or(0)
+        let shift = u32::saturating_sub(width, self.prefix.into());
+        let network = self.bits.checked_shr(shift).unwrap_or(0);
+        six == self.six && bits.checked_shr(shift).unwrap_or(0) == network
     }
 }
 
