@@ -31,6 +31,7 @@ mod syslog;
 mod tests;
 pub mod time;
 mod windows;
+mod xml;
 mod zone;
 
 use known::Known;
@@ -174,7 +175,8 @@ fn header<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str, is_syslog: bo
         // Much that is no syslog begins with `<`; only a number in brackets tries to be one.
         Priority::Bad => {
             let digits = text[1..].trim_start_matches(|c: char| c.is_ascii_digit());
-            is_syslog || digits.len() + 1 < text.len() && digits.starts_with('>')
+            let promised = is_syslog && !xml::begins(text);
+            promised || digits.len() + 1 < text.len() && digits.starts_with('>')
         }
         Priority::Absent => is_syslog && !text.trim_ascii().is_empty(),
     };
@@ -201,6 +203,15 @@ fn body<'a>(out: &mut Out, draft: &mut Draft<'a>) {
     match text.as_bytes().first() {
         None => return,
         Some(b'{') => return json(out, draft, text, json::begins(text)),
+        Some(b'<') if xml::begins(text) => {
+            let (mark, mut known) = (out.mark(), Known::default());
+            let read = xml::event(out, &mut known, text).is_some();
+            if !read || !windows::apply(out, &known, draft) {
+                out.back_to(mark);
+                draft.flags.set(Flags::BAD_BODY);
+            }
+            return;
+        }
         Some(b'@') => {
             if let Some(cookie) = text.strip_prefix("@cee:") {
                 draft.body = cookie.trim_ascii();
