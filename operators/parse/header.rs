@@ -52,6 +52,20 @@ fn digits_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
         }
         return;
     }
+    if at(2) == b'-' && at(6) == b'-' {
+        if let Some(stamp) = time::day_first(text, out.defaults) {
+            draft.time = stamp.time;
+            bind(out, draft, &text[stamp.len..]);
+        }
+        return;
+    }
+    if at(10) == b'.' && at(14) == b' ' {
+        if is_squid(&text[14..]) {
+            draft.time = time::epoch_text(&text[..14]);
+            draft.app = out.place("squid");
+        }
+        return;
+    }
     // These are dates only if a level follows: a text may well begin with such numbers.
     let (shape, levels): (fn(&str, Defaults) -> Option<Stamp>, _) = match (at(2), at(6), at(8)) {
         (b'/', ..) => (time::short_year, Levels::Words),
@@ -68,6 +82,35 @@ fn digits_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     if application(out, draft, rest, levels) || columns(out, draft, rest) {
         draft.time = stamp.time;
     }
+}
+
+/// What BIND writes behind the date: ` queries: info: client …`. The category is no program.
+fn bind<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
+    draft.body = lead(text).0;
+    let Some((category, rest)) = draft.body.split_once(": ") else { return };
+    if let Some((said, message)) = rest.split_once(": ")
+        && is_name(category)
+        && let Some(severity) = level(said)
+    {
+        draft.severity = Some(severity);
+        draft.app = out.place("named");
+        draft.body = message;
+    } else if !application(out, draft, text, Levels::Words) {
+        draft.body = lead(text).0;
+    }
+}
+
+/// Whether this follows the time in Squid's own log: `    150 10.0.0.5 TCP_MISS/200 5000 GET …`.
+fn is_squid(text: &str) -> bool {
+    let mut words = text.split(' ').filter(|word| !word.is_empty());
+    let (elapsed, client, result) = (words.next(), words.next(), words.next());
+    let status = result.and_then(|result| result.split_once('/'));
+    elapsed.is_some_and(is_number)
+        && client.is_some()
+        && status.is_some_and(|(result, status)| {
+            let is_capital = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+            result.bytes().all(is_capital) && !result.is_empty() && is_number(status)
+        })
 }
 
 fn capital_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
@@ -103,6 +146,19 @@ fn capital_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
 
 fn bracket_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
     let inner = &text[1..];
+    // `[1764980000] unbound[1234:0] info: message`, and Nagios.
+    if inner.as_bytes().get(10) == Some(&b']') && is_number(&inner[..10]) {
+        draft.time = time::epoch_text(&inner[..10]);
+        draft.body = lead(&inner[11..]).0;
+        if let Some(rest) = draft.body.strip_prefix("unbound[")
+            && let Some((procid, message)) = rest.split_once("] ")
+        {
+            draft.app = out.place("unbound");
+            draft.procid = out.place(procid.split(':').next().unwrap_or(""));
+            draft.body = message;
+        }
+        return;
+    }
     let Some(stamp) = bracketed_stamp(inner, out.defaults) else {
         draft.body = syslog::after_uptime(text);
         draft.severity = group(text).and_then(|(inner, _)| level(inner.trim_ascii()));
@@ -145,6 +201,7 @@ fn bracketed_stamp(text: &str, defaults: Defaults) -> Option<Stamp> {
     match text.as_bytes().first()? {
         b'0'..=b'9' => time::iso(text, defaults)
             .or_else(|| time::month_day(text, defaults))
+            .or_else(|| time::day_first(text, defaults))
             .or_else(|| time::short_year(text, defaults))
             .or_else(|| time::access(text, defaults)),
         b'A'..=b'Z' => time::ctime(text, defaults).or_else(|| time::bsd(text, defaults)),
@@ -323,6 +380,31 @@ mod tests {
                 "2026-11-22 13:38:00,747 - INFO  [Peer[myid=1]/0:0:2181:Fast@774] - Time out: 3",
                 "2026-11-22T13:38:00.747Z    ",
                 "Time out: 3",
+            ),
+            (
+                "06-Dec-2025 21:11:05.123 queries: info: client @0x7f 10.0.0.5#53211 (a.example)",
+                "2025-12-06T21:11:05.123Z  named  ",
+                "client @0x7f 10.0.0.5#53211 (a.example)",
+            ),
+            (
+                "06-Dec-2025 21:11:05.123 INFO [main] org.apache.catalina.Server: started: 1",
+                "2025-12-06T21:11:05.123Z  org.apache.catalina.Server  ",
+                "started: 1",
+            ),
+            (
+                "[06-Dec-2025 21:11:05 UTC] PHP Warning: x",
+                "2025-12-06T21:11:05Z    ",
+                "PHP Warning: x",
+            ),
+            (
+                "[1764980000] unbound[1234:0] info: 10.0.0.5 evil.example. TXT IN",
+                "2025-12-06T00:13:20Z  unbound 1234 ",
+                "info: 10.0.0.5 evil.example. TXT IN",
+            ),
+            (
+                "1764980000.123    150 10.0.0.5 TCP_MISS/200 5000 GET http://x/ ann -/- text/html",
+                "2025-12-06T00:13:20.123Z  squid  ",
+                "1764980000.123    150 10.0.0.5 TCP_MISS/200 5000 GET http://x/ ann -/- text/html",
             ),
             (
                 "17/06/09 20:10:40 INFO executor.Backend: Registered signal",

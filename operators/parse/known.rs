@@ -76,6 +76,7 @@ pub(super) fn says(name: &str) -> Says {
         "ts" | "datetime" | "asctime" | "TimeGenerated" => Says::Time(4),
         "published" | "createdDateTime" | "timeUnixNano" | "time_unix_nano" => Says::Time(5),
         "requestReceivedTimestamp" | "_SOURCE_REALTIME_TIMESTAMP" => Says::Time(5),
+        "CreationTime" | "eventTimestamp" => Says::Time(5),
         "t" | "event.created" | "@t" => Says::Time(6),
         "__REALTIME_TIMESTAMP" => Says::Journald(Entry::Time),
 

@@ -143,6 +143,22 @@ pub fn access(text: &str, defaults: Defaults) -> Option<Stamp> {
     Some(scan.stamp((year, month, day), clock, nanos, zone, zone.is_some(), defaults))
 }
 
+/// `06-Dec-2025 21:11:05.123`, as BIND writes it, and PHP.
+#[must_use]
+pub fn day_first(text: &str, defaults: Defaults) -> Option<Stamp> {
+    let mut scan = Scan::new(text);
+    let day = scan.digits(2)?;
+    scan.byte(b'-')?;
+    let month = scan.month()?;
+    scan.byte(b'-')?;
+    let year = scan.digits(4)? as i32;
+    scan.byte(b' ')?;
+    let clock = scan.clock(b':')?;
+    let nanos = scan.fraction();
+    let zone = scan.zone();
+    Some(scan.stamp((year, month, day), clock, nanos, zone, zone.is_some(), defaults))
+}
+
 /// `Mon, 02 Jan 2006 15:04:05 -0700` with or without the day's name (RFC 5322).
 #[must_use]
 pub fn mail(text: &str, defaults: Defaults) -> Option<Stamp> {
