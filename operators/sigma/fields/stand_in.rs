@@ -58,10 +58,14 @@ const TABLE: &[(&str, &str, Means)] = &[
     (
         "SourceIp SourceAddress IpAddress src_ip source_ip c-ip client_ip remote_addr rhost \
          source.ip",
-        "",
+        "src_ip c-ip",
         Means::SourceOrUnknown(Kind::Ip),
     ),
-    ("DestinationIp DestinationAddress dst_ip dest_ip destination.ip", "", Means::Target(Kind::Ip)),
+    (
+        "DestinationIp DestinationAddress dst_ip dest_ip destination.ip",
+        "dst_ip",
+        Means::Target(Kind::Ip),
+    ),
     ("HostName Hostname ComputerName Computer host hostname host.name", "", Means::Any(Kind::Host)),
     ("Workstation WorkstationName SourceHostname", "", Means::Source(Kind::Host)),
     ("DestinationHostname", "", Means::Target(Kind::Host)),
@@ -130,6 +134,7 @@ pub(super) struct StandIns {
     last: (Vec<View>, u64),
     hashes: NameId,
     command: NameId,
+    query: NameId,
     /// `a0`, `a1` and so on, of the audit records of a program that is run.
     arguments: Vec<NameId>,
     argument_count: NameId,
@@ -163,7 +168,7 @@ impl StandIns {
         };
         let of_sources = rules.asked.iter().map(of_source).collect();
         let (hashes, command) = (names.number("Hashes"), names.number("COMMAND"));
-        let argument_count = names.number("argc");
+        let (query, argument_count) = (names.number("query"), names.number("argc"));
         let arguments = (0..ARGUMENTS_MAX).map(|number| names.number(&format!("a{number}")));
         StandIns {
             asker,
@@ -173,6 +178,7 @@ impl StandIns {
             last: (Vec::new(), 0),
             hashes,
             command,
+            query,
             arguments: arguments.collect(),
             argument_count,
         }
@@ -227,6 +233,10 @@ impl StandIns {
             }
             match one.means {
                 Means::Fields => {}
+                // Of a name's question and answers an address without a part is an answer.
+                Means::SourceOrUnknown(Kind::Ip) if row.has(self.query) => {
+                    entities(row, one.name, Means::Source(Kind::Ip), (batch, event));
+                }
                 Means::Command if row.has(self.argument_count) => {
                     row.join(&self.arguments, one.name, batch);
                 }

@@ -348,6 +348,80 @@ fn devices_that_are_not_linux_are_not_taken_for_it() {
 }
 
 #[test]
+fn firewalls_name_both_ends_and_what_they_did() {
+    let names = ["src_ip", "src_port", "dst_ip", "dst_port", "protocol", "action"];
+    for (line, wanted) in [
+        (
+            "%ASA-4-106023: Deny tcp src outside:192.0.2.7/5555 dst inside:10.0.0.1/22 by x",
+            ["192.0.2.7", "5555", "10.0.0.1", "22", "tcp", "block"],
+        ),
+        (
+            "%ASA-6-302013: Built outbound TCP connection 7 for outside:192.0.2.7/443 \
+             (192.0.2.7/443) to inside:10.0.0.5/5555 (192.0.2.1/5555)",
+            ["10.0.0.5", "5555", "192.0.2.7", "443", "TCP", "accept"],
+        ),
+        (
+            "%ASA-6-302013: Built inbound TCP connection 7 for outside:192.0.2.7/4000 \
+             (192.0.2.7/4000) to inside:10.0.0.5/22 (192.0.2.1/22)",
+            ["192.0.2.7", "4000", "10.0.0.5", "22", "TCP", "accept"],
+        ),
+        (
+            "%FTD-6-106100: access-list in denied udp outside/192.0.2.7(53) -> \
+             inside/10.0.0.1(161) hit-cnt 1",
+            ["192.0.2.7", "53", "10.0.0.1", "161", "udp", "block"],
+        ),
+        (
+            "%ASA-2-106001: Inbound TCP connection denied from 192.0.2.7/5 to 10.0.0.1/23 flags SYN",
+            ["192.0.2.7", "5", "10.0.0.1", "23", "TCP", "block"],
+        ),
+        (
+            "filterlog[9]: 5,,,1000000103,igb0,match,block,in,4,0x0,,64,0,0,DF,6,tcp,60,192.0.2.7,\
+             10.0.0.1,5555,22,0,S,1,,64240,,mss",
+            ["192.0.2.7", "5555", "10.0.0.1", "22", "tcp", "block"],
+        ),
+        (
+            "filterlog[9]: 5,,,1000000103,igb0,match,pass,in,6,0x00,0x0,255,udp,17,72,fe80::1,\
+             ff02::fb,5353,5353,72",
+            ["fe80::1", "5353", "ff02::fb", "5353", "udp", "accept"],
+        ),
+        (
+            "1,2025/12/06 21:11:05,0123,TRAFFIC,end,1,2025/12/06 21:11:05,10.0.0.5,192.0.2.7,,,r,,,\
+             ssl,vsys1,trust,untrust,e1,e2,fwd,2025/12/06 21:11:05,1,1,5555,443,0,0,0x0,tcp,allow,1",
+            ["10.0.0.5", "5555", "192.0.2.7", "443", "tcp", "accept"],
+        ),
+    ] {
+        let read = read("syslog", "10.0.0.1", &format!("<164>Nov 22 13:38:00 fw {line}"));
+        assert_eq!(names.map(|name| read.value(name)), wanted, "{line}");
+        assert!(read.views.contains(&"firewall//".to_owned()), "{line}: {:?}", read.views);
+        assert!(!read.views.contains(&"/linux/".to_owned()), "{line}: {:?}", read.views);
+    }
+    let teardown = "<166>Nov 22 13:38:00 fw %ASA-6-302014: Teardown TCP connection 7 for \
+                    outside:192.0.2.7/443 to inside:10.0.0.5/5555 duration 0:00:01";
+    assert_eq!(read("syslog", "10.0.0.1", teardown).views, ["/cisco/syslog"]);
+}
+
+#[test]
+fn what_iis_writes_is_of_a_web_server() {
+    for server in ["10.0.0.1", "W3SVC1 10.0.0.1", "W3SVC1 WEB01 10.0.0.1"] {
+        let read = of_file(&format!(
+            "2025-12-06 21:11:05 {server} GET /a.aspx cmd=whoami 80 - 192.0.2.7 curl/8.0 - 200 0 0 15"
+        ));
+        assert_eq!(read.views, ["webserver//"], "{server}");
+        for (name, value) in [
+            ("cs-method", "GET"),
+            ("cs-uri-stem", "/a.aspx"),
+            ("cs-uri-query", "cmd=whoami"),
+            ("c-ip", "192.0.2.7"),
+            ("cs-user-agent", "curl/8.0"),
+            ("sc-status", "200"),
+            ("s-port", "80"),
+        ] {
+            assert_eq!(read.value(name), value, "{server}: {name}");
+        }
+    }
+}
+
+#[test]
 fn access_logs_are_of_a_web_server_or_of_a_proxy() {
     let line = |request: &str| {
         format!(

@@ -82,6 +82,7 @@ pub(super) fn by_app(app: &str) -> (impl Iterator<Item = LogSource> + use<>, Lin
         "named" | "bind9" => Lines::Named,
         "unbound" => Lines::Unbound,
         "squid" | "(squid-1)" => Lines::Squid,
+        "filterlog" => Lines::Filterlog,
         _ => Lines::Others,
     };
     let rows = PROGRAMS.iter().filter(move |(apps, _)| apps.split(' ').any(|one| one == app));
@@ -135,6 +136,8 @@ pub(super) enum Lines {
     Named,
     Unbound,
     Squid,
+    /// Of pf, in pfSense and OPNsense.
+    Filterlog,
 }
 
 /// A value that a line holds.
@@ -165,6 +168,7 @@ pub(super) struct Tables {
     cisco_any: View,
     c_uri: NameId,
     c_uri_stem: NameId,
+    cs_uri_stem: NameId,
     c_uri_query: NameId,
     c_uri_extension: NameId,
     cs_host: NameId,
@@ -200,6 +204,7 @@ impl Tables {
             cisco_any,
             c_uri: names.number("c-uri"),
             c_uri_stem: names.number("c-uri-stem"),
+            cs_uri_stem: names.number("cs-uri-stem"),
             c_uri_query: names.number("c-uri-query"),
             c_uri_extension: names.number("c-uri-extension"),
             cs_host: names.number("cs-host"),
@@ -238,19 +243,31 @@ impl Tables {
                 row.see(self.proxy);
                 return true;
             }
+            Lines::Filterlog if out.filterlog().is_some() => {
+                row.see(self.firewall);
+                return true;
+            }
+            Lines::Others if out.w3c().is_some() => {
+                row.see(self.webserver);
+                return true;
+            }
+            Lines::Others if out.pan_os().is_some() => {
+                row.see(self.firewall);
+                return true;
+            }
             Lines::Kernel if out.netfilter().is_some() => row.see(self.firewall),
             Lines::Others if format == Format::KeyValue && out.netfilter().is_some() => {
                 row.see(self.firewall);
             }
             // What a device begins with may be no part of its message.
-            Lines::Others => return self.network_device(raw, row),
+            Lines::Others => return self.network_device(raw, &mut out, row),
             _ => {}
         }
         false
     }
 
     /// The views of a line of a network device, which names itself by a `%`.
-    fn network_device(&self, line: &str, row: &mut Row) -> bool {
+    fn network_device(&self, line: &str, out: &mut Out<'_, '_>, row: &mut Row) -> bool {
         let mut from = 0;
         while let Some(at) = memchr::memchr(b'%', &line.as_bytes()[from..]) {
             let rest = &line[from + at..];
@@ -260,6 +277,9 @@ impl Tables {
             }
             if let Some(facility) = cisco_facility(&rest[1..]) {
                 row.see(self.cisco_any);
+                if matches!(facility, "ASA" | "FTD" | "PIX") && out.adaptive_security().is_some() {
+                    row.see(self.firewall);
+                }
                 for (known, view) in &self.cisco {
                     if *known == facility {
                         row.see(*view);
@@ -312,6 +332,7 @@ impl Tables {
         for (name, part) in [
             (self.cs_host, host),
             (self.c_uri_stem, stem),
+            (self.cs_uri_stem, stem),
             (self.c_uri_query, query),
             (self.c_uri_extension, extension),
         ] {
@@ -341,6 +362,22 @@ fn cisco_facility(text: &str) -> Option<&str> {
         (severity, last) = (last, parts.next()?);
     }
     (matches!(severity.as_bytes(), [b'0'..=b'7']) && is_word(last)).then_some(facility)
+}
+
+/// The address and the port of `outside:192.0.2.7/443`, `inside/10.0.0.5(22)`, `192.0.2.7/443`.
+fn endpoint(word: &str) -> Option<(&str, &str)> {
+    let word = word.trim_start_matches('(');
+    let from_address = match word.split_once([':', '/']) {
+        // Not the colons of an IPv6 address.
+        Some((zone, rest)) if zone.starts_with(|c: char| c.is_ascii_alphabetic()) => rest,
+        _ => word,
+    };
+    let end = from_address.find(['/', '(', ')']).unwrap_or(from_address.len());
+    let (address, port) = from_address.split_at(end);
+    address.parse::<std::net::IpAddr>().ok()?;
+    let port = port.trim_start_matches(['/', '(']);
+    let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+    Some((address, &port[..digits]))
 }
 
 /// Where the command stands in `(root) CMD (run-parts /etc/cron.hourly)`.
@@ -482,15 +519,144 @@ impl<'m> Out<'m, '_> {
             };
             (0..label.len()).any(|at| words.iter().any(|word| begins(at, word)))
         };
-        let (action, blocked) = if says(&["block", "drop", "reject", "deny", "denied", "blk"]) {
-            ("block", "true")
+        if says(&["block", "drop", "reject", "deny", "denied", "blk"]) {
+            self.decided(true);
         } else if says(&["allow", "accept", "permit", "pass"]) {
-            ("accept", "false")
-        } else {
-            return Some(());
-        };
+            self.decided(false);
+        }
+        Some(())
+    }
+
+    /// What a firewall did: `action` and `blocked`.
+    fn decided(&mut self, blocked: bool) {
+        let (action, blocked) = if blocked { ("block", "true") } else { ("accept", "false") };
         self.pieces.push(("action", Piece::Fixed(action)));
         self.pieces.push(("blocked", Piece::Fixed(blocked)));
+    }
+
+    /// Cisco's ASA and its kin: `Deny tcp src outside:192.0.2.7/5 dst inside:10.0.0.5/22`, `Built
+    /// outbound TCP connection 7 for outside:192.0.2.7/443 (…) to inside:10.0.0.5/5 (…)`,
+    /// `access-list x permitted udp inside/10.0.0.5(5) -> outside/192.0.2.7(53)`.
+    fn adaptive_security(&mut self) -> Option<()> {
+        let message = self.message;
+        let says = |word: &str| message.contains(word);
+        let blocked = match () {
+            () if says("Deny ") || says(" denied") || says("denied by") => true,
+            () if says("Built ") || says(" permitted ") || says("est-allowed") => false,
+            () => return None,
+        };
+        let mut ends = message.split([' ', ',']).filter_map(endpoint);
+        let (one, mut other) = (ends.next()?, ends.next()?);
+        // The address that is shown to the other side stands behind its own.
+        if says("Built ") {
+            other = message.split_once(" to ")?.1.split(' ').find_map(endpoint)?;
+        }
+        let outbound = says("Built outbound ");
+        let (from, to) = if outbound { (other, one) } else { (one, other) };
+        for (name, part) in
+            [("src_ip", from.0), ("src_port", from.1), ("dst_ip", to.0), ("dst_port", to.1)]
+        {
+            self.put(name, part);
+        }
+        let protocol = message.split(' ').find(|word| {
+            ["tcp", "udp", "icmp"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        });
+        self.put("protocol", protocol.unwrap_or(""));
+        self.decided(blocked);
+        Some(())
+    }
+
+    /// pf's `5,,,1000000103,igb0,match,block,in,4,0x0,,64,0,0,DF,6,tcp,60,192.0.2.7,10.0.0.5,5,22`
+    /// (pfSense documentation, "Raw Filter Log Format").
+    fn filterlog(&mut self) -> Option<()> {
+        let values: Vec<&str> = self.message.split(',').collect();
+        let action = *values.get(6)?;
+        let (protocol, source) = match *values.get(8)? {
+            "4" => (16, 18),
+            "6" => (12, 15),
+            _ => return None,
+        };
+        let (from, to) = (*values.get(source)?, *values.get(source + 1)?);
+        from.parse::<std::net::IpAddr>().ok()?;
+        self.put("src_ip", from);
+        self.put("dst_ip", to);
+        self.put("protocol", values.get(protocol)?);
+        if matches!(values[protocol], "tcp" | "udp" | "TCP" | "UDP") {
+            self.put("src_port", values.get(source + 2)?);
+            self.put("dst_port", values.get(source + 3)?);
+        }
+        self.put("in_interface", values[4]);
+        self.decided(matches!(action, "block" | "reject"));
+        Some(())
+    }
+
+    /// The traffic log of PAN-OS, whose values are named by their places (PAN-OS documentation,
+    /// "Traffic Log Fields").
+    fn pan_os(&mut self) -> Option<()> {
+        memchr::memmem::find(self.message.as_bytes(), b",TRAFFIC,")?;
+        let values: Vec<&str> = self.message.split(',').take(32).collect();
+        if *values.get(3)? != "TRAFFIC" {
+            return None;
+        }
+        for (name, place) in [
+            ("src_ip", 7),
+            ("dst_ip", 8),
+            ("in_interface", 18),
+            ("out_interface", 19),
+            ("src_port", 24),
+            ("dst_port", 25),
+            ("protocol", 29),
+        ] {
+            self.put(name, values.get(place)?);
+        }
+        self.decided(*values.get(30)? != "allow");
+        Some(())
+    }
+
+    /// What IIS writes: `[W3SVC1 [WEB]] 10.0.0.1 GET /a.aspx cmd=whoami 80 - 192.0.2.7 curl/8.0 -
+    /// 200 0 0 15`, in the order of its default fields.
+    fn w3c(&mut self) -> Option<()> {
+        let message = self.message;
+        if !matches!(message.as_bytes().first(), Some(b'0'..=b'9' | b'W' | b':' | b'a'..=b'f')) {
+            return None;
+        }
+        let mut words = message.split(' ').filter(|word| !word.is_empty());
+        let mut server = words.next()?;
+        if server.starts_with("W3SVC") {
+            server = words.next()?;
+            if server.parse::<std::net::IpAddr>().is_err() {
+                server = words.next()?;
+            }
+        }
+        server.parse::<std::net::IpAddr>().ok()?;
+        let (method, stem, query) = (words.next()?, words.next()?, words.next()?);
+        let (port, user, client) = (words.next()?, words.next()?, words.next()?);
+        client.parse::<std::net::IpAddr>().ok()?;
+        port.parse::<u16>().ok()?;
+        if !stem.starts_with('/') || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let rest: Vec<&str> = words.take(8).collect();
+        let is_status = |word: &&str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
+        let status = rest.iter().position(|word| is_status(&word));
+        for (name, part) in [
+            ("s-ip", server),
+            ("cs-method", method),
+            ("cs-uri-stem", stem),
+            ("c-uri-stem", stem),
+            ("cs-uri-query", query),
+            ("c-uri-query", query),
+            ("s-port", port),
+            ("cs-username", user),
+            ("c-ip", client),
+            ("src_ip", client),
+            ("cs-user-agent", if status > Some(0) { rest[0] } else { "" }),
+            ("c-useragent", if status > Some(0) { rest[0] } else { "" }),
+            ("cs-referer", if status > Some(1) { rest[1] } else { "" }),
+            ("sc-status", status.map_or("", |at| rest[at])),
+        ] {
+            self.put(name, part);
+        }
         Some(())
     }
 
