@@ -269,6 +269,11 @@ impl Extractor {
                     self.user(batch, text, halves.domains[part as usize], role);
                 }
             }
+            What::Upn(part) => {
+                if batch.text(text).contains('@') {
+                    self.user(batch, text, halves.domains[part as usize], role);
+                }
+            }
             What::Program(part) => self.named_program(batch, text, part, halves, role),
             What::Image(part) => {
                 if is_path(batch.text(text)) {

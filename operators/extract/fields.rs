@@ -24,6 +24,8 @@ pub(super) enum What {
     User(Part),
     /// An account, if it is not a number.
     Uid(Part),
+    /// An account, if it is the address of one: `ann@corp.example`.
+    Upn(Part),
     /// The domain of the account of that part.
     UserDomain(Part),
     /// A program's name, or its path, of which the last component is taken.
@@ -83,7 +85,7 @@ use Part::{New, Only, Parent, Source as Src, Subject, Target as Tgt};
 use Reach::{Audit, Tail, Whole};
 use Role::{Actor, None as No, Source, Target};
 use What::{
-    Command, Domain, File, Image, Ip, Machine, Message, Nothing, Path, Pid, Program, Uid, Url,
+    Command, Domain, File, Image, Ip, Machine, Message, Nothing, Path, Pid, Program, Uid, Upn, Url,
     User, UserDomain,
 };
 
@@ -98,7 +100,7 @@ const RULES: &[(What, Role, Reach, &str)] = &[
          remote_ip remoteaddr remote.ip net.peer.ip net.sock.peer.addr http.client_ip \
          id.orig_h orig_h caller_ip caller_ip_address source_ip_address peer.address \
          peer_ip peer.ip source_ips real_ip x_real_ip rip attacker_ip src_addr \
-         network.client.ip source_network_address",
+         network.client.ip source_network_address actor_ip",
     ),
     (
         Ip,
@@ -168,7 +170,9 @@ const RULES: &[(What, Role, Reach, &str)] = &[
          logname account_name",
     ),
     (User(Only), No, Whole, "user account login usr principal"),
+    (User(Only), No, Tail, "event_data.user event_data.data.user"),
     (Uid(Only), No, Tail, "enduser.id"),
+    (Upn(Only), No, Tail, "user_id"),
     (
         User(Subject),
         Actor,
@@ -178,6 +182,8 @@ const RULES: &[(What, Role, Reach, &str)] = &[
          source_user src_user_name ruser initiated_by.user.user_principal_name srcuser",
     ),
     (User(Subject), Actor, Whole, "actor"),
+    (Upn(Subject), Actor, Whole, "caller"),
+    (Upn(Tgt), Target, Tail, "target.alternate_id"),
     (
         User(Tgt),
         Target,
@@ -330,6 +336,10 @@ impl Fields {
 
     /// The rule of the longest known tail.
     fn find(&self, name: &str) -> Option<Rule> {
+        // The name of a log, as Windows and clouds spell it; `logname` is who is logged in.
+        if name.rsplit('.').next().is_some_and(|last| matches!(last, "logName" | "LogName")) {
+            return None;
+        }
         let mut plain = [0u8; NAME_BYTES_MAX];
         // Where the last parts start, the last one first.
         let mut starts = [0; TAIL_MAX];
@@ -388,6 +398,11 @@ mod tests {
             ("a.query", None),
             ("ip", Some(Ip)),
             ("a.ip", None),
+            ("logname", Some(User(Only))),
+            ("logName", None),
+            ("Event.EventData.User", Some(User(Only))),
+            ("winlog.event_data.User", Some(User(Only))),
+            ("UserId", Some(Upn(Only))),
             ("...", None),
             ("", None),
         ] {
