@@ -11,6 +11,7 @@ pub mod library;
 pub mod reload;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use operators::sigma::{
     Active, Diagnostic, Document, Gravity, Meta, Options, Parsed, Pipeline, Report, RuleSet,
@@ -86,6 +87,7 @@ impl Material {
         let unreadable = self.files.unreadable.clone();
         let mut loaded = Loaded { unreadable, ..Loaded::default() };
         let pipelines = pipelines(&self.pipelines, &mut loaded);
+        let replaced = replace_bundled(&mut parsed);
         for file in &mut parsed {
             let broken = file.diagnostics.iter().filter(|said| said.gravity == Gravity::Error);
             loaded.documents += file.documents.len() + broken.count();
@@ -94,6 +96,7 @@ impl Material {
         let options = Options { placeholders: self.placeholders.clone() };
         let (set, mut report) = RuleSet::compile(parsed, &options);
         report.diagnostics.append(&mut loaded.report.diagnostics);
+        report.diagnostics.extend(replaced);
         loaded.report = report;
         let seconds = |seconds: u64| Span::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
         let windows = self.windows_s.iter();
@@ -143,6 +146,38 @@ fn leave_out(file: &mut Parsed) -> usize {
     let broken = file.diagnostics.iter().filter(broken).count();
     file.diagnostics.retain(|said| !said.retired);
     whole - file.documents.len() + broken
+}
+
+/// What the names of the files of rules begin with that come with the program.
+const BUNDLED: &str = "rules/builtin/";
+
+/// Leaves out those of the rules that come with the program whose id a rule from elsewhere has:
+/// who copies a rule to change it means his own. Says so.
+fn replace_bundled(parsed: &mut [Parsed]) -> Vec<Diagnostic> {
+    let all = parsed.iter().flat_map(|file| &file.documents).map(meta);
+    let own = all.filter(|meta| !meta.file.starts_with(BUNDLED));
+    let own: BTreeMap<String, Meta> =
+        own.filter_map(|meta| Some((meta.id.clone()?, meta.clone()))).collect();
+    let mut said = Vec::new();
+    for file in parsed {
+        file.documents.retain(|document| {
+            let bundled = meta(document);
+            let id = bundled.id.as_ref().filter(|_| bundled.file.starts_with(BUNDLED));
+            let Some(instead) = id.and_then(|id| own.get(id)) else { return true };
+            said.push(Diagnostic {
+                file: Arc::clone(&instead.file),
+                at: instead.at,
+                gravity: Gravity::Note,
+                code: "replaces-bundled",
+                reason: format!("this rule takes the place of {}", bundled.file),
+                hint: None,
+                rule: Some(instead.title.clone()),
+                retired: false,
+            });
+            false
+        });
+    }
+    said
 }
 
 /// What a document of any kind says of itself.
@@ -204,6 +239,25 @@ mod tests {
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[1].contains("bad.yml:3:17: error: "), "{warnings:?}");
         assert!(warnings.iter().all(|line| !line.contains('\n')));
+    }
+
+    #[test]
+    fn a_rule_with_the_id_of_a_bundled_one_takes_its_place() {
+        let (name, text) = BUILTIN.iter().find(|(_, text)| text.contains("level: high")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let own = text.replace("level: high", "level: low").replace("title: ", "title: Own ");
+        std::fs::write(dir.path().join("own.yml"), own).unwrap();
+        let mut settings = crate::config::load(&Default::default()).unwrap().settings;
+        let bundled = load(&settings).report.rules;
+        settings.rules.dirs = vec![dir.path().to_owned()];
+        let loaded = load(&settings);
+        assert_eq!((loaded.report.rules, loaded.report.refused), (bundled, 0));
+        assert_eq!(loaded.warnings().count(), 0);
+        let own =
+            loaded.active.rules.rules().iter().filter(|rule| rule.meta.title.starts_with("Own"));
+        assert_eq!(own.count(), text.matches("title: ").count());
+        let said = loaded.report.diagnostics.iter().find(|said| said.code == "replaces-bundled");
+        assert!(said.unwrap().reason.ends_with(name), "{said:?}");
     }
 
     #[test]

@@ -32,6 +32,8 @@ type Place = (Arc<str>, Pos);
 pub(super) struct Choice {
     /// The files that were read.
     pub(super) files: Files,
+    /// How many files of rules those are that are meant, or are referred to.
+    pub(super) file_count: usize,
     /// The rules, and those that they refer to.
     pub(super) loaded: Loaded,
     meant: BTreeSet<Place>,
@@ -81,7 +83,8 @@ impl Choice {
             let meant = places(&parsed);
             let unreadable = std::mem::take(&mut files.unreadable);
             let loaded = rules::compile(parsed, unreadable, settings);
-            return Ok(Choice { files, loaded, meant });
+            let file_count = files.rules.len();
+            return Ok(Choice { files, file_count, loaded, meant });
         }
         let (paths, names) = split(wanted)?;
         let mut files = Files::at(&paths, want);
@@ -90,6 +93,7 @@ impl Choice {
         let named: BTreeSet<Arc<str>> =
             files.rules.iter().map(|(name, _)| Arc::from(&**name)).collect();
         let mut others_named: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut file_count = files.rules.len();
         let mut needed = unknown(&parsed);
         if !names.is_empty() || !needed.is_empty() {
             let configured = Files::configured(settings, want);
@@ -117,6 +121,8 @@ impl Choice {
                     }
                 }
             }
+            let more: BTreeSet<&str> = kept.iter().map(|(file, _)| &**file).collect();
+            file_count += more.into_iter().filter(|file| !named.contains(*file)).count();
             for file in &mut others {
                 file.diagnostics.clear();
                 file.documents.retain(|document| {
@@ -136,7 +142,7 @@ impl Choice {
             .report
             .diagnostics
             .retain(|said| named.contains(&said.file) || !others_named.contains(&said.file));
-        Ok(Choice { files, loaded, meant })
+        Ok(Choice { files, file_count, loaded, meant })
     }
 
     /// The rules that are meant and can be used, in the order of their files.

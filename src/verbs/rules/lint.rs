@@ -66,7 +66,7 @@ pub(super) fn lint(global: &Global, args: &RulesLintArgs) -> Outcome {
     }
     let summary = json!({
         "type": "summary",
-        "files": choice.files.rules.len(),
+        "files": choice.file_count,
         "documents": choice.loaded.documents,
         "rules": report.rules,
         "correlations": report.correlations,
@@ -91,7 +91,7 @@ pub(super) fn lint(global: &Global, args: &RulesLintArgs) -> Outcome {
                 "{} in {}: {}, {}, {}; {} left out as deprecated or unsupported; {refused}; {}, {} \
                  can never fire here; loaded in {}",
                 counted(choice.loaded.documents as u64, "document"),
-                counted(choice.files.rules.len() as u64, "file"),
+                counted(choice.file_count as u64, "file"),
                 counted(report.rules as u64, "rule"),
                 counted(report.correlations as u64, "correlation"),
                 counted(report.filters as u64, "filter"),
