@@ -14,7 +14,7 @@ use super::fields::{Fields, Pipeline};
 use super::matcher::{Counters, Matcher};
 use super::record::Record;
 use super::rule::Meta;
-use crate::types::{Batch, Event, Span};
+use crate::types::{Batch, Event, Flags, Span};
 
 /// How many past sets are remembered for epochs that are still on their way.
 const PAST_MAX: usize = 16;
@@ -164,12 +164,20 @@ impl Sigma {
         hits.clear();
         if !self.active.rules.is_empty() {
             self.fields.begin(batch);
+            let mut given_up = Vec::new();
             for (index, event) in (0u32..).zip(&batch.events) {
+                let before = self.matcher.counters().given_up;
                 let spare = std::mem::take(&mut self.spare);
                 let record = self.fields.record(batch, event, spare);
                 self.matcher.matches(&record, &mut self.matched);
                 self.spare = record.recycled();
                 hits.extend(self.matched.iter().map(|rule| (index, rule.0)));
+                if self.matcher.counters().given_up > before {
+                    given_up.push(index as usize);
+                }
+            }
+            for index in given_up {
+                batch.events[index].flags.set(Flags::SEARCH_GIVEN_UP);
             }
         }
         batch.hits = hits;

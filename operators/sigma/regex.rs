@@ -2,7 +2,12 @@
 //!
 //! A search, unanchored, case-sensitive unless the rule says otherwise. Most run in linear time
 //! by the `regex` crate. What only a backtracking engine can say (look-around, backreferences)
-//! gets one, with a limit on its steps; a text on which it gives up does not match, and is counted.
+//! gets one, with limits on its steps and on the text, since look-around may look at all of it from
+//! every place; what it gives up on does not match, and the event is flagged
+//! ([`Flags::SEARCH_GIVEN_UP`](crate::types::Flags::SEARCH_GIVEN_UP)).
+//!
+//! Expressions are meant as PCRE has them. Where the crate reads other things in them (`meant`)
+//! they are written so that it does not.
 //!
 //! From the syntax tree we read texts of which one must occur in whatever matches. The engine
 //! looks for those with all other literals, and runs the expression only where one is.
@@ -19,8 +24,10 @@ const PROGRAM_BYTES_MAX: usize = 1 << 20;
 const CACHE_BYTES_MAX: usize = 1 << 19;
 /// How deep an expression may nest.
 const NEST_MAX: u32 = 96;
-/// The most steps of a backtracking search of one text.
-const BACKTRACK_MAX: usize = 200_000;
+/// The most steps of a backtracking search of one text: some 50 ms.
+const BACKTRACK_MAX: usize = 1_000_000;
+/// The longest text that is searched so, in bytes: a script block of PowerShell has up to 32 KiB.
+const BACKTRACK_BYTES_MAX: usize = 64 << 10;
 /// The most texts of which one must occur.
 const REQUIRED_MAX: usize = 32;
 
@@ -58,7 +65,9 @@ impl Regex {
     /// # Errors
     ///
     /// When neither engine accepts it, or the program would be too large.
-    pub(crate) fn new(source: &str, flags: Flags, at: Pos) -> Result<Self, Fault> {
+    pub(crate) fn new(written: &str, flags: Flags, at: Pos) -> Result<Self, Fault> {
+        let (meant, possessive) = meant(written);
+        let source = meant.as_str();
         let linear = linear(source, flags).or_else(|error| match (error, tree(source, flags)) {
             (regex::Error::CompiledTooBig(limit), Some(tree)) => {
                 let shorter = trimmed(tree).to_string();
@@ -71,18 +80,20 @@ impl Regex {
             (error, _) => Err(error),
         });
         let error = match linear {
+            // The crate reads `a++` as one or more of one or more.
+            Ok(_) if possessive => regex::Error::Syntax("possessive".to_owned()),
             Ok(engine) => {
                 let tree = tree(source, flags);
                 let required = tree.as_ref().map(required_texts).unwrap_or_default();
                 let least = tree.and_then(|tree| tree.properties().minimum_len()).unwrap_or(0);
-                let (source, engine) = (source.to_owned(), Engine::Linear(engine));
+                let (source, engine) = (written.to_owned(), Engine::Linear(engine));
                 return Ok(Regex { source, flags, engine, required, least });
             }
             Err(regex::Error::CompiledTooBig(_)) => {
                 let reason = format!(
                     "the regular expression {} needs a program of more than {PROGRAM_BYTES_MAX} \
                      bytes",
-                    quoted(source)
+                    quoted(written)
                 );
                 return Err(Fault::new(at, "regex-too-large", reason)
                     .hint("bound its repetitions more closely"));
@@ -90,7 +101,8 @@ impl Regex {
             Err(error) => error,
         };
         let wants_backtracking = ["(?=", "(?!", "(?<", "(?>", "\\1", "\\2", "\\k", "\\G"];
-        let backtracking = wants_backtracking.iter().any(|sign| source.contains(sign)).then(|| {
+        let wants = possessive || wants_backtracking.iter().any(|sign| source.contains(sign));
+        let backtracking = wants.then(|| {
             fancy_regex::RegexBuilder::new(source)
                 .case_insensitive(flags.ignore_case)
                 .multi_line(flags.multi_line)
@@ -102,13 +114,14 @@ impl Regex {
         });
         match backtracking {
             Some(Ok(engine)) => {
-                let (source, engine) = (source.to_owned(), Engine::Backtracking(Box::new(engine)));
+                let source = written.to_owned();
+                let engine = Engine::Backtracking(Box::new(engine));
                 Ok(Regex { source, flags, engine, required: Vec::new(), least: 0 })
             }
             _ => {
                 let reason = format!(
                     "the regular expression {} is wrong: {}",
-                    quoted(source),
+                    quoted(written),
                     last_line(&error)
                 );
                 Err(Fault::new(at, "bad-regex", reason))
@@ -124,6 +137,7 @@ impl Regex {
         }
         match &self.engine {
             Engine::Linear(regex) => Some(regex.is_match(text)),
+            Engine::Backtracking(_) if text.len() > BACKTRACK_BYTES_MAX => None,
             Engine::Backtracking(regex) => regex.is_match(text).ok(),
         }
     }
@@ -152,6 +166,97 @@ fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default().trim();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// An expression of PCRE in words that the crate reads alike, and whether some quantifier in it is
+/// possessive.
+///
+/// Unlike PCRE the crate takes `\<` and `\>` for the ends of a word, and `&&`, `--`, `~~` and a
+/// bracket within a class for operations on sets.
+fn meant(written: &str) -> (String, bool) {
+    let mut meant = String::with_capacity(written.len());
+    let mut possessive = false;
+    let mut rest = written;
+    let mut quantified = false;
+    while let Some(first) = rest.chars().next() {
+        let next = rest[first.len_utf8()..].chars().next();
+        let mut taken = first.len_utf8();
+        let was_quantified = std::mem::take(&mut quantified);
+        match (first, next) {
+            ('\\', Some(sign @ ('<' | '>'))) => {
+                meant.push(sign);
+                taken += 1;
+            }
+            ('\\', Some(escaped)) => {
+                meant.extend(['\\', escaped]);
+                taken += escaped.len_utf8();
+            }
+            ('[', _) => taken = class(rest, &mut meant),
+            ('+', _) if was_quantified => {
+                possessive = true;
+                meant.push('+');
+            }
+            ('*' | '+' | '?' | '}', _) => {
+                let counts = || {
+                    let count = meant.rfind('{').map(|at| &meant[at + 1..]);
+                    let is_count = |byte: u8| byte.is_ascii_digit() || byte == b',';
+                    count.is_some_and(|count| !count.is_empty() && count.bytes().all(is_count))
+                };
+                quantified = !was_quantified && (first != '}' || counts());
+                meant.push(first);
+            }
+            _ => meant.push(first),
+        }
+        rest = &rest[taken..];
+    }
+    (meant, possessive)
+}
+
+/// Writes the class at the start of `text` and gives back how long it is there.
+fn class(text: &str, meant: &mut String) -> usize {
+    let mut at = 1;
+    meant.push('[');
+    if text[at..].starts_with('^') {
+        meant.push('^');
+        at += 1;
+    }
+    let start = at;
+    while let Some(first) = text[at..].chars().next() {
+        let after = &text[at + first.len_utf8()..];
+        match first {
+            ']' if at > start => {
+                meant.push(']');
+                return at + 1;
+            }
+            '[' if after.starts_with(':') && after.contains(":]") => {
+                let length = 1 + after.find(":]").expect("just seen") + 2;
+                meant.push_str(&text[at..at + length]);
+                at += length;
+                continue;
+            }
+            '\\' => {
+                let escaped = after.chars().next();
+                match escaped {
+                    Some(sign @ ('<' | '>')) => meant.push(sign),
+                    Some(escaped) => meant.extend(['\\', escaped]),
+                    None => meant.push('\\'),
+                }
+                at += 1 + escaped.map_or(0, char::len_utf8);
+                continue;
+            }
+            // At an end a dash is itself, and so is one behind a dash that makes a range.
+            '-' if at == start || after.starts_with(']') => meant.push_str("\\-"),
+            '-' if after.starts_with('-') => {
+                meant.push_str("-\\-");
+                at += 2;
+                continue;
+            }
+            ']' | '[' | '&' | '~' => meant.extend(['\\', first]),
+            _ => meant.push(first),
+        }
+        at += first.len_utf8();
+    }
+    at
 }
 
 fn linear(source: &str, flags: Flags) -> Result<regex::Regex, regex::Error> {
@@ -370,7 +475,46 @@ mod tests {
     }
 
     #[test]
+    fn expressions_mean_what_they_mean_in_pcre() {
+        let finds = |source: &str, text: &str| {
+            let regex = Regex::new(source, Flags::default(), Pos::START);
+            regex.unwrap_or_else(|fault| panic!("{source}: {fault:?}")).finds(text) == Some(true)
+        };
+        for (source, yes, no) in [
+            (r"\<\?php", "x <?php eval", "x ?php"),
+            (r"\</script\>", "</script>", "/script"),
+            (r"\<script\>", "<script>", "a script"),
+            (r"cmd[;&&|]+x", "cmd&&x", "cmdx"),
+            (r"^[+--]$", "-", "."),
+            (r"^[+--]$", ",", "*"),
+            (r"^[!--]$", ",", "."),
+            (r"^[--/]$", ".", "0"),
+            (r"^[a-]$", "-", "b"),
+            (r"^[~~]$", "~", "a"),
+            (r"^[[a]$", "[", "b"),
+            (r"^[]a]$", "]", "b"),
+            (r"^[^]a]$", "b", "]"),
+            (r"^[\]\<-]$", "<", "\\"),
+            (r"^[[:digit:]&&x]+$", "1&x", "y"),
+            (r"^a+b$", "aab", "b"),
+            (r"^a++b$", "aab", "b"),
+            (r"^\}+b$", "}}b", "b"),
+            (r"^a{2}+b$", "aab", "ab"),
+        ] {
+            assert!(finds(source, yes), "{source} in {yes}");
+            assert!(!finds(source, no), "{source} not in {no}");
+        }
+        assert!(!finds("a++a", "aaaa") && finds("(?:a+)+a", "aa") && finds("a+?a", "aa"));
+        // What is written is what is shown.
+        let regex = Regex::new(r"\<[&&]", Flags::default(), Pos::START).unwrap();
+        assert_eq!(regex.source(), r"\<[&&]");
+    }
+
+    #[test]
     fn a_search_that_does_not_end_is_given_up() {
+        let regex = Regex::new("a(?!b)", Flags::default(), Pos::START).unwrap();
+        let long = "a".repeat(BACKTRACK_BYTES_MAX + 1);
+        assert_eq!((regex.finds(&long), regex.finds(&long[1..])), (None, Some(true)));
         let regex = Regex::new(r"(?=a)(x+x+)+y\1", Flags::default(), Pos::START).unwrap();
         let hostile = format!("a{}", "x".repeat(64));
         assert!(regex.finds(&hostile).is_none_or(|found| !found));

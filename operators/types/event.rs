@@ -364,6 +364,9 @@ impl Flags {
     pub const BAD_BODY: Flags = Flags(1 << 9);
     /// Nothing in it but white space.
     pub const EMPTY: Flags = Flags(1 << 10);
+    /// A rule's expression with look-around or backreferences was given up on it: too many steps,
+    /// or too long a text. The rule did not match.
+    pub const SEARCH_GIVEN_UP: Flags = Flags(1 << 11);
 
     /// Whether all bits of `flags` are set.
     #[must_use]
@@ -379,7 +382,7 @@ impl Flags {
     /// The names of the set bits, as events show them.
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "truncated",
             "unterminated",
             "not_utf8",
@@ -391,6 +394,7 @@ impl Flags {
             "entities_cut",
             "bad_body",
             "empty",
+            "search_given_up",
         ];
         let set = |bit: &usize| self.0 & (1 << bit) != 0;
         (0..NAMES.len()).filter(set).map(|bit| NAMES[bit]).collect()
