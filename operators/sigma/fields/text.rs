@@ -638,7 +638,7 @@ impl<'m> Out<'m, '_> {
         }
         let rest: Vec<&str> = words.take(8).collect();
         let is_status = |word: &&str| word.len() == 3 && word.bytes().all(|b| b.is_ascii_digit());
-        let status = rest.iter().position(|word| is_status(&word));
+        let status = rest.iter().position(is_status);
         for (name, part) in [
             ("s-ip", server),
             ("cs-method", method),

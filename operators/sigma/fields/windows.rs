@@ -617,7 +617,10 @@ impl Tables {
             made.extend(["\\", value]);
         }
         let end = made.len();
-        let value = row.text(batch, self.new_value);
+        // Converters that guess types make numbers of what is a text.
+        let mut buffer = String::new();
+        let value = row.cells_of(self.new_value).next().map(|cell| row.value(batch, cell));
+        let value = value.as_ref().and_then(|value| value.text(&mut buffer)).unwrap_or("");
         let bits = match row.text(batch, self.new_value_type) {
             "%%1876" | "REG_DWORD" => 32,
             "%%1883" | "REG_QWORD" => 64,
