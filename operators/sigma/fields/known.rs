@@ -220,6 +220,18 @@ impl Known {
         missing
     }
 
+    /// Whether no record that a rule can match has a field that a correlation reads of it; then
+    /// with what was perhaps meant.
+    #[must_use]
+    pub fn lacks(&self, rule: &Rule, field: &str) -> Option<Option<String>> {
+        let known = self.names(&rule.logsource);
+        let is_closed = !known.is_empty() && known.iter().all(|names| names.closed);
+        let is_known = known.iter().any(|names| names.all.contains(field))
+            || stand_in::names_on_lines(true).any(|name| name == field)
+            || self.is_elsewhere(field);
+        (is_closed && !is_known).then(|| suggestion(&known, true, field))
+    }
+
     /// Whether a name may come from somewhere whatever the log source.
     fn is_elsewhere(&self, field: &str) -> bool {
         let number = field.strip_prefix("param").unwrap_or("");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use operators::sigma::correlation::{Firing, Kind, Target};
 use operators::sigma::fields::{Known, Missing};
-use operators::sigma::{Diagnostic, Gravity, LogSource, Meta, Pos, Rule, fields};
+use operators::sigma::{Diagnostic, Gravity, LogSource, Meta, Pos, Resolved, Rule, fields};
 
 use super::choice::{Choice, Item};
 use super::short;
@@ -100,6 +100,8 @@ pub(super) fn findings(choice: &Choice) -> Vec<Finding> {
                     let reason = "it can never fire here: rules that it needs can not".to_owned();
                     let at = place(choice, item, "correlation");
                     said.push(finding(meta, at, NEVER, reason, None));
+                } else {
+                    said.extend(of_correlation(choice, item, resolved, &known));
                 }
             }
         }
@@ -159,6 +161,71 @@ fn of_fields(rule: &Rule, missing: &[Missing]) -> Vec<Finding> {
         }
     };
     missing.iter().map(say).collect()
+}
+
+/// What there is to say of fields that a correlation reads in vain: matches without them are not
+/// counted.
+fn of_correlation(
+    choice: &Choice,
+    item: Item<'_>,
+    resolved: &Resolved,
+    known: &Known,
+) -> Vec<Finding> {
+    let correlation = &resolved.correlation;
+    let computed: &[String] = match &correlation.condition {
+        Firing::Bounds { fields, .. } => fields,
+        _ => &[],
+    };
+    let set = &choice.loaded.active.rules;
+    let mut said = Vec::new();
+    for name in correlation.group_by.iter().chain(computed) {
+        let lacking = (0..).zip(&resolved.targets).filter_map(|(place, target)| {
+            let Target::Rule(index) = target else { return None };
+            let (rule, field) = (&set.rules()[*index as usize], correlation.field_of(place, name)?);
+            Some((rule, field, known.lacks(rule, field)?))
+        });
+        let lacking: Vec<(&Rule, &str, Option<String>)> = lacking.collect();
+        let Some((rule, field, suggestion)) = lacking.first().cloned() else { continue };
+        let source = short(&rule.logsource);
+        let (code, reason) = match lacking.len() == resolved.targets.len() {
+            true => (
+                NEVER,
+                format!(
+                    "it can never fire here, unless records bring field `{field}` under this very \
+                     name: no receiver and no pipeline yields it for `{source}`"
+                ),
+            ),
+            false => (
+                UNKNOWN,
+                format!(
+                    "matches of {:?} are not counted: field `{field}` of `{source}` is yielded by \
+                     no receiver or pipeline here",
+                    rule.meta.title
+                ),
+            ),
+        };
+        let hint = match &suggestion {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => WAY.to_owned(),
+        };
+        let at = place_of_word(choice, item, field);
+        let field = Some(field.to_owned());
+        let meta = item.meta();
+        said.push(Finding { field, suggestion, ..finding(meta, at, code, reason, Some(hint)) });
+    }
+    said
+}
+
+/// Where a word of a document stands first; the document itself if it is not in it as it is.
+fn place_of_word(choice: &Choice, item: Item<'_>, word: &str) -> Pos {
+    let meta = item.meta();
+    let Some(text) = choice.files.text(&meta.file) else { return meta.at };
+    let mut lines = (1..).zip(text.lines()).skip(meta.at.line as usize - 1);
+    let found = lines.find_map(|(line, text)| {
+        let column = text[..text.find(word)?].chars().count() as u32 + 1;
+        Some(Pos { line, column })
+    });
+    found.unwrap_or(meta.at)
 }
 
 /// Where a key of a document stands; the document itself if it is not on a line of its own.
