@@ -83,8 +83,18 @@ pub fn scan(text: &str, out: &mut Found) {
 }
 
 /// As [`scan`], for the message of a program that the header names: what `su` writes says who it
-/// is about in a way that only `su` does.
+/// is about in a way that only `su` does, and in what `sshd` writes a stranger chose the name.
 pub fn scan_of(program: &str, text: &str, out: &mut Found) {
+    if program.starts_with("sshd")
+        && let Some(name) = typed(text)
+    {
+        // Whatever was typed is one name: nothing else is seen in it.
+        let mut masked = String::with_capacity(text.len());
+        masked.push_str(&text[..name.start]);
+        masked.extend(std::iter::repeat_n('x', name.len()));
+        masked.push_str(&text[name.end..]);
+        return scan(&masked, out);
+    }
     let su = program == "su";
     out.mentions.clear();
     out.cut = false;
@@ -109,6 +119,33 @@ pub fn scan_of(program: &str, text: &str, out: &mut Found) {
     if !scanner.sorted {
         out.mentions.sort_by_key(|mention| mention.start);
     }
+}
+
+/// The name in a line of sshd, if it has blanks: `Failed password for invalid user root from
+/// 10.0.0.1 from 203.0.113.5 port 4000 ssh2` is about somebody who typed `root from 10.0.0.1`, and
+/// came from the last address.
+fn typed(text: &str) -> Option<std::ops::Range<usize>> {
+    const BEFORE: [&str; 3] = [" for ", "user ", "User "];
+    let begins = BEFORE.iter().filter_map(|word| Some(text.find(word)? + word.len()));
+    let mut start = begins.min()?;
+    for more in ["invalid user ", "illegal user "] {
+        if text[start..].starts_with(more) {
+            start += more.len();
+        }
+    }
+    let is_address = |word: &str| word.parse::<std::net::IpAddr>().is_ok();
+    let before_port = text.rfind(" port ").map(|at| &text[..at]);
+    let address = before_port.and_then(|before| {
+        let at = before.rfind(' ')? + 1;
+        is_address(&before[at..]).then_some(at)
+    });
+    let address = address.or_else(|| {
+        let at = text.rfind(" from ")? + " from ".len();
+        text[at..].split(' ').next().is_some_and(is_address).then_some(at)
+    })?;
+    let name = text.get(start..address)?.trim_end_matches(' ');
+    let name = name.strip_suffix(" from").unwrap_or(name);
+    name.contains(' ').then_some(start..start + name.len())
 }
 
 /// Bytes of plain words.

@@ -44,6 +44,47 @@ fn accounts_are_found_where_words_announce_them() {
 }
 
 #[test]
+fn a_stranger_chooses_his_name_and_not_his_address() {
+    for (line, name) in [
+        (
+            "Failed password for invalid user {} from 203.0.113.5 port 4000 ssh2",
+            "root from 10.9.0.7",
+        ),
+        (
+            "Failed password for invalid user {} from 203.0.113.5 port 4000 ssh2",
+            "x from 10.9.9.7 port 22",
+        ),
+        (
+            "Failed none for invalid user {} from 2001:db8::5 port 4000 ssh2",
+            "a for bob from 10.9.9.7",
+        ),
+        ("Invalid user {} from 203.0.113.5 port 4000", "root from 10.9.0.7"),
+        ("Invalid user {} from 203.0.113.5", "root from 10.9.0.7"),
+        ("Invalid user {} from 203.0.113.5 port 4000", "host=10.9.0.7 'user eve"),
+        (
+            "Connection closed by invalid user {} 203.0.113.5 port 4000 [preauth]",
+            "x 10.9.0.7 port 22",
+        ),
+        (
+            "error: maximum authentication attempts exceeded for invalid user {} from 203.0.113.5 \
+             port 4000 ssh2 [preauth]",
+            "x from 10.9.0.7 port 22 ssh2",
+        ),
+    ] {
+        let address = if line.contains("2001") { "2001:db8::5" } else { "203.0.113.5" };
+        let line = line.replace("{}", name);
+        let mut found = Found::default();
+        scan_of("sshd", &line, &mut found);
+        let mut said: Vec<String> =
+            found.mentions().iter().map(|one| line[one.span()].to_owned()).collect();
+        said.sort();
+        let mut wanted = [address.to_owned(), name.to_owned()];
+        wanted.sort();
+        assert_eq!(said, wanted, "{line}");
+    }
+}
+
+#[test]
 fn words_beside_user_and_host_are_no_names() {
     for line in [
         "Closed due to user request. [preauth]",
