@@ -112,6 +112,15 @@ impl Files {
     }
 }
 
+/// What is wrong with an archive, if it cannot be read whole.
+#[must_use]
+pub fn fault_of_archive(path: &Path) -> Option<String> {
+    Kind::of(path).filter(|kind| kind.bytes_max().is_none())?;
+    let mut unreadable = Vec::new();
+    read(&[path.to_owned()], Want::Rules, &mut unreadable);
+    unreadable.into_iter().next()
+}
+
 /// Whether a file of this name can hold rules.
 #[must_use]
 pub fn can_hold_rules(path: &Path) -> bool {
@@ -123,7 +132,12 @@ pub(super) fn read(paths: &[PathBuf], want: Want, unreadable: &mut Vec<String>) 
     let mut files = Vec::new();
     let mut seen = BTreeSet::new();
     for path in paths {
-        for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+        let all = walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name();
+        // What is hidden in a folder is of tools: of git, of editors.
+        let is_hidden = |entry: &walkdir::DirEntry| {
+            entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+        };
+        for entry in all.into_iter().filter_entry(|entry| !is_hidden(entry)) {
             let entry = match entry {
                 Ok(entry) if entry.file_type().is_file() => entry,
                 Ok(_) => continue,

@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::library::Library;
-use super::{Loaded, Material};
+use super::{Loaded, Material, files};
 use crate::config::settings::Settings;
 use crate::journal::{Control, ControlIntake};
 
@@ -57,6 +57,10 @@ pub enum Error {
     /// likely to come back.
     #[error("there is no `{}` any more", .0.display())]
     Gone(PathBuf),
+    /// An archive cannot be read: what was read of it before stays in use, since it is likely to
+    /// be just being written.
+    #[error("{0}")]
+    Archive(String),
     /// What they are made of cannot be kept, and the journal may only name what is.
     #[error("cannot keep the rules in the state folder")]
     Keep(#[from] std::io::Error),
@@ -101,11 +105,15 @@ impl Reloader {
     ///
     /// # Errors
     ///
-    /// If a path is gone, the new rules cannot be kept, or the program is stopping.
+    /// If a path is gone, an archive is damaged, the new rules cannot be kept, or the program is stopping.
     pub fn reload(&mut self, settings: &Settings) -> Result<Option<Reloaded>, Error> {
         let started = Instant::now();
         if let Some(path) = paths(settings).find(|path| !path.exists()) {
             return Err(Error::Gone(path.clone()));
+        }
+        let files = Stamp::of(settings).0;
+        if let Some(fault) = files.iter().find_map(|(path, ..)| files::fault_of_archive(path)) {
+            return Err(Error::Archive(fault));
         }
         let material = Material::configured(settings);
         let mut loaded = material.compile();
