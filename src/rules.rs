@@ -120,6 +120,15 @@ pub fn compile(parsed: Vec<Parsed>, unreadable: Vec<String>, settings: &Settings
     Material::new(files, settings).compile_documents(parsed)
 }
 
+/// What is wrong with the pipelines that the configuration names, a line each.
+#[must_use]
+pub fn faults_of_pipelines(settings: &Settings) -> Vec<String> {
+    let mut loaded = Loaded::default();
+    let files = files::read(&settings.rules.pipelines, Want::Rules, &mut loaded.unreadable);
+    pipelines(&files, &mut loaded);
+    loaded.warnings().collect()
+}
+
 impl Loaded {
     /// One line for each thing that cannot be used.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {

@@ -12,6 +12,7 @@ use crate::cli::{Failure, Outcome, configuration_of_rules, print};
 use crate::config::print::{effective, effective_json};
 use crate::config::report::Origin;
 use crate::config::{ConfigError, Loaded};
+use crate::rules;
 
 /// Checks, and tells what has no effect; on request prints what is in effect.
 ///
@@ -36,6 +37,9 @@ pub fn validate(global: &Global, args: &ValidateArgs) -> Outcome {
     for (note, origin) in loaded.notes() {
         let place = loaded.place(&origin);
         writeln!(narration, "{} {} ({})", palette.strong("note:"), escape(&note), escape(&place))?;
+    }
+    for fault in rules::faults_of_pipelines(&loaded.settings) {
+        writeln!(narration, "{} {}", palette.bad("warning:"), escape(&fault))?;
     }
     let subject = match &loaded.file {
         Some(file) => format!("{} is in order", escape(file)),

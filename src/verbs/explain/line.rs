@@ -3,7 +3,7 @@
 //! Each step has a part of its own, in [`Account`] and in the JSON: record, fields, template,
 //! entities, rules. A step that needs what was learned from other lines says so if there is no state.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 use operators::content::RARITY;
 use operators::extract::{canonical, mark_parameters};
@@ -23,8 +23,8 @@ use crate::cli::style::Palette;
 use crate::cli::{Failure, Outcome, print};
 use crate::config::settings::Settings;
 use crate::journal::{Stored, wall_clock};
-use crate::setup;
 use crate::verbs::reading::{Reading, RecordReader, storage_failure};
+use crate::{rules, setup};
 
 /// `explain --line TEXT`; `-` is standard input.
 pub(super) fn explain(
@@ -34,6 +34,10 @@ pub(super) fn explain(
     text: &str,
 ) -> Outcome {
     let history = History::open(args, settings)?;
+    let palette = Palette::stderr(global.color);
+    for fault in rules::faults_of_pipelines(settings) {
+        writeln!(io::stderr(), "{} {}", palette.bad("warning:"), escape(&fault))?;
+    }
     let mut step = Steps {
         reader: RecordReader::new(settings),
         rules: Rules::load(settings),

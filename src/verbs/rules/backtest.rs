@@ -31,6 +31,7 @@ use crate::intake::{CHANNEL_INTAKES, Intake};
 use crate::journal::{Fed, Reader};
 use crate::receivers::file::{self, ReplayError, ReplayOptions, read_all};
 use crate::receivers::{Context, Counters, DeadLetters};
+use crate::rules;
 use crate::rules::files::Want;
 use crate::verbs;
 use crate::verbs::reading::{Reading, RecordReader, journal_failure};
@@ -58,7 +59,7 @@ pub(super) fn backtest(global: &Global, args: &RulesTestArgs) -> Outcome {
     let started = Instant::now();
     let mut trial = Trial::new(settings, &choice, &items, args.samples)?;
     let quiet = global.quiet || args.json;
-    let (problems, bar) = match args.state {
+    let (mut problems, bar) = match args.state {
         Some(_) => stored(settings, &mut trial, quiet)?,
         None => files(settings, args, &mut trial, quiet)?,
     };
@@ -66,6 +67,7 @@ pub(super) fn backtest(global: &Global, args: &RulesTestArgs) -> Outcome {
     let ended = trial.finish(&choice);
     bar.bar.finish();
     let (events, tried) = ended?;
+    problems.extend(rules::faults_of_pipelines(settings));
     let palette = Palette::stderr(global.color);
     for problem in &problems {
         writeln!(io::stderr(), "{} {}", palette.bad("warning:"), escape(problem))?;
