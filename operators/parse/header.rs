@@ -52,18 +52,15 @@ fn digits_first<'a>(out: &mut Out, draft: &mut Draft<'a>, text: &'a str) {
         }
         return;
     }
-    if at(2) == b'-' && at(6) == b'-' {
-        if let Some(stamp) = time::day_first(text, out.defaults) {
-            draft.time = stamp.time;
-            bind(out, draft, &text[stamp.len..]);
-        }
-        return;
+    if at(6) == b'-'
+        && let Some(stamp) = time::day_first(text, out.defaults)
+    {
+        draft.time = stamp.time;
+        return bind(out, draft, &text[stamp.len..]);
     }
-    if at(10) == b'.' && at(14) == b' ' {
-        if is_squid(&text[14..]) {
-            draft.time = time::epoch_text(&text[..14]);
-            draft.app = out.place("squid");
-        }
+    if at(10) == b'.' && at(14) == b' ' && is_squid(&text[14..]) {
+        draft.time = time::epoch_text(&text[..14]);
+        draft.app = out.place("squid");
         return;
     }
     // These are dates only if a level follows: a text may well begin with such numbers.

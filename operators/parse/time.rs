@@ -130,29 +130,23 @@ pub fn year_first(text: &str, defaults: Defaults) -> Option<Stamp> {
 /// The date of access logs: `10/Oct/2000:13:55:36 -0700`.
 #[must_use]
 pub fn access(text: &str, defaults: Defaults) -> Option<Stamp> {
-    let mut scan = Scan::new(text);
-    let day = scan.digits(2)?;
-    scan.byte(b'/')?;
-    let month = scan.month()?;
-    scan.byte(b'/')?;
-    let year = scan.digits(4)? as i32;
-    scan.byte(b':')?;
-    let clock = scan.clock(b':')?;
-    let nanos = scan.fraction();
-    let zone = scan.zone();
-    Some(scan.stamp((year, month, day), clock, nanos, zone, zone.is_some(), defaults))
+    day_month_year(text, b'/', b':', defaults)
 }
 
 /// `06-Dec-2025 21:11:05.123`, as BIND writes it, and PHP.
 #[must_use]
 pub fn day_first(text: &str, defaults: Defaults) -> Option<Stamp> {
+    day_month_year(text, b'-', b' ', defaults)
+}
+
+fn day_month_year(text: &str, within: u8, behind: u8, defaults: Defaults) -> Option<Stamp> {
     let mut scan = Scan::new(text);
     let day = scan.digits(2)?;
-    scan.byte(b'-')?;
+    scan.byte(within)?;
     let month = scan.month()?;
-    scan.byte(b'-')?;
+    scan.byte(within)?;
     let year = scan.digits(4)? as i32;
-    scan.byte(b' ')?;
+    scan.byte(behind)?;
     let clock = scan.clock(b':')?;
     let nanos = scan.fraction();
     let zone = scan.zone();
