@@ -348,6 +348,24 @@ fn devices_that_are_not_linux_are_not_taken_for_it() {
 }
 
 #[test]
+fn what_is_written_into_the_registry_may_be_a_number() {
+    let data = r#""EventData":{"ObjectName":"\\REGISTRY\\MACHINE\\x","NewValue":5}"#;
+    assert_eq!(of_file(&dumped("Security", 4657, data)).value("Details"), "5");
+}
+
+#[test]
+fn a_search_that_is_given_up_is_told_of_its_event() {
+    let rule = "title: t\nlogsource: {product: linux}\ndetection:\n  s: {'|re': 'x(?!y)z$'}\n  \
+                condition: s\n";
+    let mut sigma = Sigma::new(&active(&[("r.yml".into(), rule.into())], Vec::new()));
+    let mut all = batch("file", "/x", &["a short xz", &"x".repeat(100_000)]);
+    sigma.detect(&mut all);
+    let given_up = all.events.iter().map(|event| event.flags.has(Flags::SEARCH_GIVEN_UP));
+    assert_eq!(given_up.collect::<Vec<_>>(), [false, true]);
+    assert_eq!(all.hits, [(0, 0)]);
+}
+
+#[test]
 fn firewalls_name_both_ends_and_what_they_did() {
     let names = ["src_ip", "src_port", "dst_ip", "dst_port", "protocol", "action"];
     for (line, wanted) in [

@@ -580,10 +580,12 @@ impl<'m> Out<'m, '_> {
         from.parse::<std::net::IpAddr>().ok()?;
         self.put("src_ip", from);
         self.put("dst_ip", to);
-        self.put("protocol", values.get(protocol)?);
-        if matches!(values[protocol], "tcp" | "udp" | "TCP" | "UDP") {
-            self.put("src_port", values.get(source + 2)?);
-            self.put("dst_port", values.get(source + 3)?);
+        self.put("protocol", values[protocol]);
+        if let (true, Some([from, to])) =
+            (matches!(values[protocol], "tcp" | "udp"), values.get(source + 2..source + 4))
+        {
+            self.put("src_port", from);
+            self.put("dst_port", to);
         }
         self.put("in_interface", values[4]);
         self.decided(matches!(action, "block" | "reject"));
@@ -595,7 +597,7 @@ impl<'m> Out<'m, '_> {
     fn pan_os(&mut self) -> Option<()> {
         memchr::memmem::find(self.message.as_bytes(), b",TRAFFIC,")?;
         let values: Vec<&str> = self.message.split(',').take(32).collect();
-        if *values.get(3)? != "TRAFFIC" {
+        if values.len() <= 30 || values[3] != "TRAFFIC" {
             return None;
         }
         for (name, place) in [
@@ -607,9 +609,9 @@ impl<'m> Out<'m, '_> {
             ("dst_port", 25),
             ("protocol", 29),
         ] {
-            self.put(name, values.get(place)?);
+            self.put(name, values[place]);
         }
-        self.decided(*values.get(30)? != "allow");
+        self.decided(values[30] != "allow");
         Some(())
     }
 
