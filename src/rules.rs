@@ -251,6 +251,18 @@ mod tests {
     }
 
     #[test]
+    fn a_faulty_pipeline_is_named_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.yaml");
+        std::fs::write(&path, "name: p\nmatch: {format: jsn}\n").unwrap();
+        let mut settings = crate::config::load(&Default::default()).unwrap().settings;
+        assert_eq!(faults_of_pipelines(&settings), [""; 0]);
+        settings.rules.pipelines = vec![path];
+        let faults = faults_of_pipelines(&settings);
+        assert!(faults.len() == 1 && faults[0].contains("p.yaml:2:"), "{faults:?}");
+    }
+
+    #[test]
     fn a_rule_with_the_id_of_a_bundled_one_takes_its_place() {
         let (name, text) = BUILTIN.iter().find(|(_, text)| text.contains("level: high")).unwrap();
         let dir = tempfile::tempdir().unwrap();

@@ -327,6 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_is_no_rule_and_a_torn_archive_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at(".git")).unwrap();
+        for name in [".git/a.yml", ".hidden.yml", "one.yml"] {
+            std::fs::write(at(name), RULE).unwrap();
+        }
+        assert_eq!(names(dir.path()), (vec!["one.yml".to_owned()], vec![]));
+        assert_eq!(fault_of_archive(&at("one.yml")), None);
+        std::fs::write(at("r.zip"), "PK\x03\x04 half").unwrap();
+        let fault = fault_of_archive(&at("r.zip")).unwrap();
+        assert!(fault.contains("r.zip: "), "{fault}");
+    }
+
+    #[test]
     fn folders_and_archives_are_read_in_the_order_of_names_and_each_file_once() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);

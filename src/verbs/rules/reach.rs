@@ -129,6 +129,22 @@ fn finding(
     Finding { diagnostic, field: None, suggestion: None }
 }
 
+/// Why nothing fires without a field.
+fn without(field: &str, source: &str) -> String {
+    format!(
+        "it can never fire here, unless records bring field `{field}` under this very name: no \
+         receiver and no pipeline yields it for `{source}`"
+    )
+}
+
+/// What was perhaps meant, or how to have what is wanted.
+fn meant(suggestion: Option<&str>) -> String {
+    match suggestion {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => WAY.to_owned(),
+    }
+}
+
 /// What there is to say of fields that a rule asks for in vain. That it can never fire is said
 /// once.
 fn of_fields(rule: &Rule, missing: &[Missing]) -> Vec<Finding> {
@@ -138,22 +154,13 @@ fn of_fields(rule: &Rule, missing: &[Missing]) -> Vec<Finding> {
         let never = one.vital && !said_never;
         said_never |= never;
         let (code, reason) = match never {
-            true => (
-                NEVER,
-                format!(
-                    "it can never fire here, unless records bring field `{field}` under this very \
-                     name: no receiver and no pipeline yields it for `{source}`"
-                ),
-            ),
+            true => (NEVER, without(field, &source)),
             false => (
                 UNKNOWN,
                 format!("field `{field}` of `{source}` is yielded by no receiver or pipeline here"),
             ),
         };
-        let hint = match &one.suggestion {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => WAY.to_owned(),
-        };
+        let hint = meant(one.suggestion.as_deref());
         Finding {
             field: Some(field.clone()),
             suggestion: one.suggestion.clone(),
@@ -188,13 +195,7 @@ fn of_correlation(
         let Some((rule, field, suggestion)) = lacking.first().cloned() else { continue };
         let source = short(&rule.logsource);
         let (code, reason) = match lacking.len() == resolved.targets.len() {
-            true => (
-                NEVER,
-                format!(
-                    "it can never fire here, unless records bring field `{field}` under this very \
-                     name: no receiver and no pipeline yields it for `{source}`"
-                ),
-            ),
+            true => (NEVER, without(field, &source)),
             false => (
                 UNKNOWN,
                 format!(
@@ -204,11 +205,8 @@ fn of_correlation(
                 ),
             ),
         };
-        let hint = match &suggestion {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => WAY.to_owned(),
-        };
-        let at = place_of_word(choice, item, field);
+        let hint = meant(suggestion.as_deref());
+        let at = place_of_field(choice, item, field);
         let field = Some(field.to_owned());
         let meta = item.meta();
         said.push(Finding { field, suggestion, ..finding(meta, at, code, reason, Some(hint)) });
@@ -216,14 +214,20 @@ fn of_correlation(
     said
 }
 
-/// Where a word of a document stands first; the document itself if it is not in it as it is.
-fn place_of_word(choice: &Choice, item: Item<'_>, word: &str) -> Pos {
+/// Where a correlation names a field first; the document itself if it is not in it as it is.
+fn place_of_field(choice: &Choice, item: Item<'_>, field: &str) -> Pos {
     let meta = item.meta();
     let Some(text) = choice.files.text(&meta.file) else { return meta.at };
-    let mut lines = (1..).zip(text.lines()).skip(meta.at.line as usize - 1);
+    let section = place(choice, item, "correlation").line;
+    let mut lines = (1..).zip(text.lines()).skip(section as usize - 1);
+    let is_letter = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.');
     let found = lines.find_map(|(line, text)| {
-        let column = text[..text.find(word)?].chars().count() as u32 + 1;
-        Some(Pos { line, column })
+        let whole = |at: &usize| {
+            let (before, after) = (&text[..*at], &text[at + field.len()..]);
+            !before.ends_with(is_letter) && !after.starts_with(is_letter)
+        };
+        let at = text.match_indices(field).map(|(at, _)| at).find(whole)?;
+        Some(Pos { line, column: text[..at].chars().count() as u32 + 1 })
     });
     found.unwrap_or(meta.at)
 }

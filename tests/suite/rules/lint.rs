@@ -236,3 +236,25 @@ fn every_active_rule_of_the_corpus_loads_or_is_refused_for_want_of_a_value_and_s
         }
     }
 }
+
+#[test]
+fn fields_that_a_correlation_reads_in_vain_are_doubted() {
+    let dir = folder();
+    let rule = "title: Useer\nname: started\nlogsource: {category: process_creation, product: windows}\n\
+                detection: {s: {Image: x}, condition: s}\n---\n";
+    let correlation = |name: &str, by: &str, field: &str| {
+        format!(
+            "title: {name} Useer\ncorrelation:\n  type: value_count\n  rules: [started]\n  \
+             group-by: [{by}]\n  timespan: 5m\n  condition: {{gte: 3, field: {field}}}\n"
+        )
+    };
+    let (bad, good) = (correlation("a", "Useer", "Image"), correlation("b", "User", "src_ip"));
+    fs::write(dir.path().join("c.yml"), format!("{rule}{bad}---\n{good}")).unwrap();
+    let found = objects(dir.path(), &["rules", "lint", "c.yml"], 0);
+    let doubted: Vec<_> = found.iter().filter(|said| said["code"] == "never-fires").collect();
+    assert_eq!(doubted.len(), 1, "{found:?}");
+    assert_eq!((&doubted[0]["line"], &doubted[0]["column"]), (&json!(10), &json!(14)));
+    assert_eq!(doubted[0]["hint"], "did you mean `User`?");
+    let summary = found.last().unwrap();
+    assert_eq!((&summary["files"], &summary["documents"]), (&json!(1), &json!(3)));
+}
